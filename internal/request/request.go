@@ -67,13 +67,20 @@ func From(ctx context.Context) *Record {
 // or else from the connection, and a shallow copy of r that carries it.
 func Fork(r *http.Request) (*Record, *http.Request) {
 	c := new(Record)
+	return c, c.Attach(r)
+}
+
+// Attach fills the empty record c as [Fork] does and returns the shallow copy
+// of r that carries it. It serves callers that embed a Record in a larger
+// value, to pay one allocation for both.
+func (c *Record) Attach(r *http.Request) *http.Request {
 	if old := From(r.Context()); old != nil {
 		*c = *old
 	} else {
 		c.fill(r)
 	}
 	c.Context = r.Context()
-	return c, r.WithContext(c)
+	return r.WithContext(c)
 }
 
 // fill takes client, scheme and host from the connection alone.
