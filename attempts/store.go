@@ -58,10 +58,11 @@ type Outcome uint8
 const (
 	// Failed means the directory refused the password.
 	Failed Outcome = iota + 1
-	// Succeeded means the password was right; the pair becomes known.
+	// Succeeded means the user is logged in: the failures are forgiven, the
+	// login is recorded and the pair becomes known, if the address is valid.
 	Succeeded
-	// SucceededUnknown is Succeeded without making the pair known: access was
-	// denied after a right password, or the client address is not certain.
+	// SucceededUnknown means the password was right but nobody was logged in,
+	// because access was denied: the failures are forgiven, and that is all.
 	SucceededUnknown
 	// Abandoned means no verdict: an outage, an unknown set of groups.
 	Abandoned
