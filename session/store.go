@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -19,20 +20,27 @@ type Key struct {
 // A Kind tells what a [Record] is for.
 type Kind uint8
 
+// The kinds of records. Zero is none of them: a record whose kind was lost
+// authenticates nobody.
 const (
 	KindSession    Kind = 1 // a session behind the session cookie
 	KindRememberMe Kind = 2 // a remember-me series
 )
 
-// A Record is one stored session. It is a value; Data is never modified in
-// place, by stores and callers alike.
+// A Record is one stored session. It is a value: Data is a string, so no
+// store and no caller can change it in place, and every reader may share it.
 type Record struct {
 	User    string        // canonical user name; "" for an anonymous visitor
 	Kind    Kind          // what the record is for
 	Expires time.Time     // absolute end, never moved by use
 	Idle    time.Duration // end after this long without a Load; 0: no idle end
 	Version uint64        // counts the saves, for optimistic locking
-	Data    []byte        // versioned; decoded by this package alone
+	Data    string        // any bytes; versioned; decoded by this package alone
+}
+
+// Format writes r without its Data, which holds the secret of form tokens.
+func (r Record) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "session record of %q, kind %d, version %d, expires %v", r.User, uint8(r.Kind), r.Version, r.Expires)
 }
 
 // ErrNotFound is returned by [Store.Load] for a key that is unknown, expired
@@ -42,7 +50,8 @@ var ErrNotFound = errors.New("session: not found")
 // ErrConflict is returned by [Store.Save] when somebody else saved first.
 var ErrConflict = errors.New("session: saved by another request meanwhile")
 
-// A Store keeps sessions. Implementations are safe for concurrent use, return
+// A Store keeps sessions. Implementations are safe for concurrent use, bound
+// the time of every call themselves (the context may have no deadline), return
 // errors other than the two above only when the store does not answer, and
 // are checked by internal/storetest.
 type Store interface {

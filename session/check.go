@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/seed-244866eb/gatehouse/internal/request"
+)
+
+// Check returns the session of r, never nil: the cell that a handler put into
+// r's record, or else what the store says about the cookies of r. It writes
+// nothing; what it found is in State.
+func (m *Manager) Check(r *http.Request) *Session {
+	if s := m.inContext(r.Context()); s != nil {
+		return s
+	}
+	s := &Session{m: m}
+	s.load(r)
+	return s
+}
+
+// Handler returns a handler that checks each request, makes the session known
+// to [FromContext] and calls next. It refuses nothing.
+func (m *Manager) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, r = m.cell(r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// FromContext returns the session of the request that ctx belongs to, and
+// false when no handler of a Manager has seen it.
+func FromContext(ctx context.Context) (*Session, bool) {
+	c := request.From(ctx)
+	if c == nil {
+		return nil, false
+	}
+	s, ok := c.Session.(*Session)
+	return s, ok
+}
+
+// inContext returns the cell that belongs to m, or nil.
+func (m *Manager) inContext(ctx context.Context) *Session {
+	s, _ := FromContext(ctx)
+	for s != nil && s.m != m {
+		s = s.outer
+	}
+	return s
+}
+
+// cell returns the one cell of r, and r. Where none is known yet it makes one
+// and returns a copy of r that carries it.
+func (m *Manager) cell(r *http.Request) (*Session, *http.Request) {
+	if s := m.inContext(r.Context()); s != nil {
+		return s, r
+	}
+	c, forked := request.Fork(r)
+	s := &Session{m: m}
+	s.outer, _ = c.Session.(*Session)
+	s.load(forked)
+	c.Session = s
+	return s, forked
+}
+
+// own returns the one cell of r for methods whose caller keeps r, where no
+// Handler has been before: it changes r in place, as gorilla/sessions does to
+// attach its registry, so that a later call with the same r meets the same cell.
+func (m *Manager) own(r *http.Request) *Session {
+	s, carrier := m.cell(r)
+	if carrier != r {
+		*r = *carrier
+	}
+	return s
+}
+
+// load fills the cell from the cookies of r.
+func (s *Session) load(r *http.Request) {
+	var c candidates
+	c.scan(r.Header["Cookie"], s.m.name)
+	s.state, s.err = s.m.judge(r.Context(), &c, &s.first)
+	if s.state == Live {
+		s.cur = &s.first
+	}
+	s.blocked = s.state == Ambiguous || s.state == Unknown
+}
+
+// judge loads the candidates and puts the one that is live into t.
+func (m *Manager) judge(ctx context.Context, c *candidates, t *ticket) (State, error) {
+	switch {
+	case !c.sent:
+		return None, nil
+	case c.over:
+		return Ambiguous, nil
+	}
+	state := Dead
+	for _, key := range c.keys[:c.n] {
+		found, err := m.find(ctx, key)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			// Also beside a live one: whether that is the only live one
+			// cannot be said, and the order must not decide.
+			*t = ticket{}
+			return Unknown, err
+		case state == Live:
+			*t = ticket{}
+			return Ambiguous, nil
+		default:
+			state, *t = Live, found
+		}
+	}
+	return state, nil
+}
+
+// find loads one session. A record that this version cannot read, or that is
+// not a session, is not found.
+func (m *Manager) find(ctx context.Context, key Key) (ticket, error) {
+	rec, err := m.store.Load(ctx, key)
+	if err != nil {
+		return ticket{}, fmt.Errorf("session: load: %w", err)
+	}
+	t, ok := newTicket(key, rec)
+	if !ok {
+		return ticket{}, ErrNotFound
+	}
+	return t, nil
+}
