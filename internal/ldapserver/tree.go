@@ -1,0 +1,222 @@
+package ldapserver
+
+import (
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A tree is the content of the server at one time. It is never modified.
+type tree struct {
+	entries []*entry // in the order in which they were given
+	byKey   map[string]*entry
+	glue    map[string]bool // ancestors of entries, whether they exist or not
+	types   map[string]bool // attribute types that occur; others are Undefined in filters
+	serial  uint64          // tells a paging cookie of this tree from another's
+}
+
+// An entry is an object with its values in normal form.
+type entry struct {
+	dn        dn
+	key       string
+	attrs     []*attribute // sorted by key
+	passwords []string
+}
+
+type attribute struct {
+	name        string // as the owner spelled it
+	key         string
+	rule        rule
+	operational bool
+	values      []string
+	normal      []string // of the values that have one
+}
+
+// get returns the attribute with this key, or nil.
+func (e *entry) get(key string) *attribute {
+	i, ok := slices.BinarySearchFunc(e.attrs, key, func(a *attribute, k string) int {
+		return strings.Compare(a.key, k)
+	})
+	if !ok {
+		return nil
+	}
+	return e.attrs[i]
+}
+
+// add appends values that are not there yet, under the rule of the attribute.
+func (e *entry) add(name string, values ...string) {
+	key := attributeKey(name)
+	if ruleOf(key) == hidden {
+		e.passwords = append(e.passwords, values...)
+		return
+	}
+	a := e.get(key)
+	if a == nil {
+		a = &attribute{name: name, key: key, rule: ruleOf(key), operational: operational(key)}
+		e.attrs = append(e.attrs, a)
+		slices.SortFunc(e.attrs, func(a, b *attribute) int { return strings.Compare(a.key, b.key) })
+	}
+	for _, v := range values {
+		n, ok := a.rule.normal(v)
+		if ok {
+			a.normal = append(a.normal, n)
+		}
+		a.values = append(a.values, v)
+	}
+}
+
+func newTree(list []Entry, memberOf bool) (*tree, error) {
+	now := time.Now()
+	t := &tree{
+		byKey:  make(map[string]*entry, len(list)),
+		glue:   map[string]bool{},
+		types:  map[string]bool{},
+		serial: uint64(now.UnixNano()),
+	}
+	// What every schema has, though no entry may.
+	for _, key := range []string{"cn", "dc", "description", "displayname", "givenname", "mail", "member",
+		"memberof", "memberuid", "ou", "sn", "uid", "uniquemember", "userpassword"} {
+		t.types[key] = true
+	}
+	var errs []error
+	for _, e := range list {
+		errs = append(errs, t.insert(e, now))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if memberOf {
+		t.fillMemberOf()
+	}
+	for _, e := range t.entries {
+		for _, a := range e.attrs {
+			t.types[a.key] = true
+		}
+	}
+	return t, nil
+}
+
+func (t *tree) insert(given Entry, now time.Time) error {
+	d, ok := parseDN(given.DN)
+	if !ok || len(d.rdns) == 0 {
+		return fmt.Errorf("ldapserver: Entry.DN %q is not a name", given.DN)
+	}
+	e := &entry{dn: d, key: d.key()}
+	if t.byKey[e.key] != nil {
+		return fmt.Errorf("ldapserver: Entry.DN %q occurs twice", given.DN)
+	}
+	for _, name := range attributes(given.Attributes) {
+		if len(given.Attributes[name]) > 0 {
+			e.add(name, given.Attributes[name]...)
+		}
+	}
+	e.complete(now)
+	t.byKey[e.key] = e
+	t.entries = append(t.entries, e)
+	for n := 1; n < len(d.rdns); n++ {
+		t.glue[d.ancestor(n)] = true
+	}
+	return nil
+}
+
+// complete adds what a real server would have refused to do without, or
+// maintains itself.
+func (e *entry) complete(now time.Time) {
+	for _, n := range e.dn.naming {
+		key := attributeKey(n.Type)
+		want, ok := ruleOf(key).normal(n.Value)
+		if a := e.get(key); ok && (a == nil || !slices.Contains(a.normal, want)) {
+			e.add(n.Type, n.Value)
+		}
+	}
+	stamp := now.UTC().Format("20060102150405Z")
+	for _, d := range []struct{ name, value string }{
+		{"objectClass", "top"},
+		{"entryDN", e.dn.text},
+		{"entryUUID", nameUUID(e.key)},
+		{"createTimestamp", stamp},
+		{"modifyTimestamp", stamp},
+	} {
+		if e.get(attributeKey(d.name)) == nil {
+			e.add(d.name, d.value)
+		}
+	}
+}
+
+// nameUUID returns a UUID of version 5 (RFC 9562), so that an entry keeps its
+// identity over restarts and on every node.
+func nameUUID(name string) string {
+	h := sha1.Sum([]byte("gatehouse:" + name))
+	h[6] = h[6]&0x0f | 0x50
+	h[8] = h[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
+}
+
+func (t *tree) fillMemberOf() {
+	for _, group := range t.entries {
+		for _, key := range []string{"member", "uniquemember"} {
+			a := group.get(key)
+			if a == nil {
+				continue
+			}
+			for _, member := range a.normal {
+				if e := t.byKey[member]; e != nil {
+					e.add("memberOf", group.dn.text)
+				}
+			}
+		}
+	}
+}
+
+// roots returns the names of the entries that have no ancestor here.
+func (t *tree) roots() []string {
+	var out []string
+	for _, e := range t.entries {
+		if t.nearest(e.dn) == nil {
+			out = append(out, e.dn.text)
+		}
+	}
+	return out
+}
+
+// nearest returns the closest existing ancestor of d, or nil.
+func (t *tree) nearest(d dn) *entry {
+	for n := 1; n < len(d.rdns); n++ {
+		if e := t.byKey[d.ancestor(n)]; e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// rootDSE returns the entry of the empty name.
+func (s *Server) rootDSE() *entry {
+	e := &entry{}
+	values := map[string][]string{
+		"objectClass":          {"top"},
+		"namingContexts":       s.tree.Load().roots(),
+		"supportedLDAPVersion": {strconv.Itoa(protocolVersion)},
+		"supportedControl":     {oidPaging},
+		"supportedExtension":   {oidWhoAmI},
+		// All operational attributes by "+" (RFC 3673), and the filters (&)
+		// and (|) (RFC 4526).
+		"supportedFeatures": {"1.3.6.1.4.1.4203.1.5.1", "1.3.6.1.4.1.4203.1.5.3"},
+		"vendorName":        {"gatehouse"},
+	}
+	if s.config.TLS != nil {
+		values["supportedExtension"] = []string{oidStartTLS, oidWhoAmI}
+	}
+	for name, v := range s.config.RootDSE {
+		values[name] = v
+	}
+	for _, name := range attributes(values) {
+		if len(values[name]) > 0 {
+			e.add(name, values[name]...)
+		}
+	}
+	return e
+}
