@@ -1,0 +1,150 @@
+// Package directory answers three questions about people: is this the
+// password, who is this, and which groups are they in. A [Source] asks the
+// real directory (package ldapdir) or a fixed list ([Static]); a [Directory]
+// stands before it, keeps the groups for a while, and sees to it that an
+// outage of the directory is never taken for a "no".
+//
+// # Three verdicts
+//
+// Every answer is yes, no, or no verdict. [ErrNoUser] and
+// [ErrBadCredentials] are a no; everything that is not understood is
+// [ErrUnavailable], which must count nothing, log nobody out and be answered
+// with 503.
+//
+// # Groups
+//
+// Groups are known, known to be none, or unknown. Read a moment ago they are
+// fresh and cost nothing; after half of Config.TTL one read in the background
+// renews them; after the TTL a request waits for the read, so that somebody
+// who was taken out of a group is out after the TTL. Only if that read fails
+// are older groups used, up to Config.StaleMax, and [User.GroupsRead] shows
+// their age. After that they are unknown.
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Defaults of [Config].
+const (
+	defaultTTL      = 5 * time.Minute
+	defaultStaleMax = 8 * time.Hour
+	defaultMax      = 100_000
+	defaultTimeout  = 5 * time.Second
+)
+
+// A Config says where people are and how long their groups count.
+type Config struct {
+	// Source is asked. Required. The Directory does not close it.
+	Source Source
+	// TTL is how long groups count as fresh. Zero means 5 minutes.
+	TTL time.Duration
+	// StaleMax is how old groups may be when they cannot be read, at least
+	// TTL. Zero means 8 hours, or TTL when that is longer.
+	StaleMax time.Duration
+	// Max is the most users whose groups are kept; beyond it one that was not
+	// used lately goes. Zero means 100,000.
+	Max int
+	// Timeout bounds one read of the groups, whoever waits for it. Zero means
+	// 5 seconds.
+	Timeout time.Duration
+	// Logger gets a line when reads for a user begin to fail and when they
+	// work again. Nil means none.
+	Logger *slog.Logger
+}
+
+// New returns a Directory. The error names every bad field.
+func New(c Config) (*Directory, error) {
+	var errs []error
+	if c.Source == nil {
+		errs = append(errs, errors.New("directory: Config.Source is required"))
+	}
+	for _, f := range []struct {
+		name  string
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{"TTL", &c.TTL, defaultTTL},
+		{"StaleMax", &c.StaleMax, max(defaultStaleMax, c.TTL)},
+		{"Timeout", &c.Timeout, defaultTimeout},
+	} {
+		switch {
+		case *f.value < 0:
+			errs = append(errs, fmt.Errorf("directory: Config.%s is negative: %v", f.name, *f.value))
+		case *f.value == 0:
+			*f.value = f.zero
+		}
+	}
+	if c.TTL > 0 && c.StaleMax > 0 && c.StaleMax < c.TTL {
+		errs = append(errs, fmt.Errorf("directory: Config.StaleMax %v is less than TTL %v", c.StaleMax, c.TTL))
+	}
+	if c.Max < 0 {
+		errs = append(errs, fmt.Errorf("directory: Config.Max is negative: %d", c.Max))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if c.Max == 0 {
+		c.Max = defaultMax
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return newDirectory(c), nil
+}
+
+// Find returns the entry that name stands for: [ErrBadName], without asking,
+// or [ErrNoUser], or [ErrUnavailable] for whatever else went wrong.
+func (d *Directory) Find(ctx context.Context, name string) (Entry, error) {
+	if err := CheckName(name); err != nil {
+		return Entry{}, err
+	}
+	e, err := d.source.Find(ctx, name)
+	if err != nil {
+		return Entry{}, verdict(err, ErrNoUser)
+	}
+	return complete(e)
+}
+
+// complete refuses an entry without name or ID: sessions and the cache go by
+// these two, and an entry without them would be everybody's.
+func complete(e Entry) (Entry, error) {
+	if e.ID == "" || e.Name == "" {
+		return Entry{}, fmt.Errorf("%w: entry without name or ID", ErrUnavailable)
+	}
+	return e, nil
+}
+
+// Verify checks the password of e and returns the completed entry, or
+// [ErrBadCredentials], or [ErrUnavailable] for whatever else went wrong. An
+// empty password is refused without asking. The zero Entry stands for a user
+// who was not found and costs what a wrong password costs.
+func (d *Directory) Verify(ctx context.Context, e Entry, password string) (Entry, error) {
+	if password == "" {
+		return Entry{}, ErrBadCredentials
+	}
+	got, err := d.source.Verify(ctx, e, password)
+	switch {
+	case err != nil:
+		return Entry{}, verdict(err, ErrBadCredentials)
+	case e.ID == "":
+		return Entry{}, fmt.Errorf("%w: the source said yes to nobody", ErrUnavailable)
+	}
+	return complete(got)
+}
+
+// verdict returns err when it is the no that the method may say, and no
+// verdict otherwise. ErrUnavailable wins over any no that it is joined with.
+func verdict(err, no error) error {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return err
+	case errors.Is(err, no):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

@@ -1,0 +1,166 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/patrickmn/go-cache"
+)
+
+// A Directory stands before a [Source] and keeps the groups of the people
+// that were found. It is safe for concurrent use.
+type Directory struct {
+	source Source
+	config Config
+
+	// cache holds a *slot for each user whose groups were read, by the
+	// canonical name. Nothing in it expires by itself, because go-cache sweeps
+	// the whole map under its lock; keep bounds it.
+	cache *cache.Cache
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // reads
+
+	failing atomic.Bool // the last read of any user failed
+
+	mu     sync.Mutex
+	closed bool
+	first  map[string]*slot // no groups yet: a first read runs, or has failed lately
+	ring   []*slot          // what is in cache
+	hand   int              // where the search for somebody to evict goes on
+}
+
+func newDirectory(c Config) *Directory {
+	d := &Directory{
+		source: c.Source,
+		config: c,
+		cache:  cache.New(cache.NoExpiration, 0), // 0: no janitor, it has no Close
+		first:  map[string]*slot{},
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	return d
+}
+
+// Login reads the groups of an entry that was found and verified, now, and
+// returns its user. When they cannot be read it returns the groups last known
+// of this same entry, with their age; when there are none younger than
+// Config.StaleMax, a user with unknown groups together with [ErrUnavailable].
+// [ErrNoUser] means that the entry has gone meanwhile.
+//
+// A caller whose ctx ends is answered so at once; the read goes on for others.
+func (d *Directory) Login(ctx context.Context, e Entry) (*User, error) {
+	if _, err := complete(e); err != nil {
+		return newUser(e, GroupSet{}), err
+	}
+	var err error
+	// A read that is under way may be of a namesake, or fail for a reason of
+	// its own node; then this login asks once itself.
+	for range 2 {
+		f, own := d.join(ctx, e.Name, &e)
+		if f == nil {
+			break
+		}
+		var u *User
+		if u, err = f.wait(ctx); err == nil && u.ID == e.ID {
+			return u, nil
+		}
+		if own || ctx.Err() != nil {
+			break
+		}
+	}
+	if errors.Is(err, ErrNoUser) {
+		return nil, err
+	}
+	return d.lastKnown(e, err)
+}
+
+// User returns the user of a live session: name is the canonical name and id
+// the [Entry.ID], both as [Directory.Login] returned them. Fresh groups cost a
+// look into a map; the package comment says what else can happen. The error
+// is
+//
+//   - [ErrNoUser], when the directory has no such entry any more, or its name
+//     is another entry's now: end the session;
+//   - [ErrUnavailable], together with a user whose groups are unknown, when
+//     there is no verdict: end nothing.
+func (d *Directory) User(ctx context.Context, name, id string) (*User, error) {
+	now := time.Now()
+	if s := d.cached(name); s != nil {
+		u := s.user.Load()
+		if age := now.Sub(u.GroupsRead); age < d.config.TTL && u.ID == id {
+			s.touch()
+			if age > d.config.TTL/2 && s.due(now) {
+				d.renew(s)
+			}
+			return u, nil
+		}
+		// Another ID: either this session's entry is gone or a namesake of
+		// before is still in the cache. Only the directory knows.
+	}
+	return d.await(ctx, name, id)
+}
+
+// await waits for a read, and falls back to what is known.
+func (d *Directory) await(ctx context.Context, name, id string) (*User, error) {
+	err := errPaused
+	if f, _ := d.join(ctx, name, nil); f != nil {
+		var u *User
+		if u, err = f.wait(ctx); err == nil {
+			if u.ID != id {
+				return nil, fmt.Errorf("%w: the name is another entry's now", ErrNoUser)
+			}
+			return u, nil
+		}
+	}
+	if errors.Is(err, ErrNoUser) {
+		return nil, err
+	}
+	return d.lastKnown(Entry{Name: name, ID: id}, err)
+}
+
+// errPaused is why there is no read: the last one failed a moment ago, or the
+// Directory is closed.
+var errPaused = fmt.Errorf("%w: not asked again yet", ErrUnavailable)
+
+// lastKnown returns the groups of this very entry, or the user without them
+// and the reason.
+func (d *Directory) lastKnown(e Entry, err error) (*User, error) {
+	if s := d.cached(e.Name); s != nil {
+		u := s.user.Load()
+		if u.ID == e.ID && time.Since(u.GroupsRead) < d.config.StaleMax {
+			s.touch()
+			return u, nil
+		}
+	}
+	if err == nil {
+		err = errPaused
+	}
+	return newUser(e, GroupSet{}), verdict(err, ErrUnavailable)
+}
+
+// Forget drops what is known of the user with this canonical name, so that
+// the next use reads it again. A read under way is not kept either.
+func (d *Directory) Forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.slot(name); s != nil {
+		d.drop(s)
+	}
+}
+
+// Close cancels the reads under way and returns when none is left. Groups
+// that are known are still served, and nothing is read any more. Close may be
+// called twice; the error is always nil.
+func (d *Directory) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.cancel()
+	d.wg.Wait()
+	return nil
+}
