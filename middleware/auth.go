@@ -1,0 +1,145 @@
+// Package middleware joins the rooms of gatehouse into handlers that answer
+// the questions of a web application: who is it, may they, log in, log out.
+//
+// [Auth.Handler] goes around the whole application. It finds out who sent the
+// request, by session cookie or by Basic credentials, refuses what is forged
+// from elsewhere, and lets everybody else through. What a route needs is said
+// where the route is registered, with [Auth.RequireUser], [Auth.RequireGroup]
+// and [Auth.REST]; [Auth.Login], [Auth.Logout] and [Auth.SessionResource] are
+// handlers for the application to mount. Each works also without
+// Auth.Handler around it. [User] and [FromContext] tell the application who
+// it is.
+//
+// Status codes, headers and bodies are those that clients of Jira rely on.
+// Three answers are kept apart everywhere: accepted, refused, and "cannot
+// tell", which is 503 and never counts against a user.
+package middleware
+
+import (
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/captcha"
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/formtoken"
+	"github.com/seed-244866eb/gatehouse/proxytrust"
+	"github.com/seed-244866eb/gatehouse/session"
+)
+
+// An Auth authenticates the requests of one application. Make it with [New];
+// it is safe for concurrent use.
+type Auth struct {
+	directory *directory.Directory
+	trust     *proxytrust.Trust
+	sessions  *session.Manager
+	attempts  *attempts.Counter
+	captcha   *captcha.Captcha // nil: a delay instead
+	tokens    *formtoken.Guard
+
+	cookieName            string // of the session
+	origin, context       string // of Config.BaseURL; origin "" means: from the request
+	loginPath, logoutPath string // without the context path
+	homePath              string
+	access                []string
+	basicOnly             bool
+	limited               bool // failed logins have consequences
+	challengeAt           int  // failures at which the CAPTCHA is due
+	loginTimeout          time.Duration
+	basicChallenge        string
+	loginPage             *template.Template
+	log                   *slog.Logger
+
+	tries      flights
+	requests   atomic.Uint64
+	concurrent atomic.Int64
+}
+
+// New returns an Auth for c. It checks the whole Config, reports all faults
+// together and dials nobody.
+func New(c Config) (*Auth, error) {
+	c = c.defaults()
+	errs := []error{c.check()}
+	origin, context, err := parseBaseURL(c.BaseURL)
+	errs = append(errs, err)
+	a := &Auth{
+		trust:      c.Trust,
+		cookieName: c.Session.Name,
+		origin: origin, context: context,
+		loginPath: c.LoginPath, logoutPath: c.LogoutPath, homePath: c.HomePath,
+		access: c.AccessGroups, basicOnly: c.BasicOnly,
+		loginTimeout:   c.LoginTimeout,
+		basicChallenge: `Basic realm="` + c.Realm + `", charset="UTF-8"`,
+		loginPage:      c.LoginPage,
+		log:            c.Logger.With("component", "security"),
+	}
+	if err := errors.Join(append(errs, a.rooms(c))...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// rooms makes the parts of a, and reports the faults of all of them.
+func (a *Auth) rooms(c Config) error {
+	var errs [5]error
+	orString(&a.cookieName, "JSESSIONID")
+	c.Session.Path = a.context // "" means "/"
+	a.sessions, errs[0] = session.New(c.Session)
+	a.attempts, errs[1] = attempts.New(c.Attempts)
+	if !c.NoCaptcha {
+		a.captcha, errs[2] = captcha.New(c.Captcha)
+	}
+	a.limited = !c.Attempts.InsecureUnlimited
+	a.challengeAt = max(c.Attempts.Max, 0)
+	if a.challengeAt == 0 {
+		a.challengeAt = 3 // what attempts.Config.Max means by zero
+	}
+	c.FormToken.Secret = sessionSecret
+	c.FormToken.BasePath = a.context
+	a.tokens, errs[3] = formtoken.New(c.FormToken)
+	if c.Directory != nil { // its absence is reported already
+		a.directory, errs[4] = directory.New(directory.Config{
+			Source:   c.Directory,
+			TTL:      c.GroupTTL,
+			StaleMax: c.GroupStaleMax,
+			Timeout:  c.LoginTimeout,
+			Logger:   c.Logger,
+		})
+	}
+	return errors.Join(errs[:]...)
+}
+
+// Handler returns next behind a: it resolves who sent the request, writes the
+// protocol headers, and answers itself only for requests forged from another
+// origin, bad Basic credentials, and, while the session store or the
+// directory does not answer, unsafe requests with a session cookie. Everybody
+// else, also nobody, goes on to next. The ResponseWriter is passed on as it
+// is.
+func (a *Auth) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.concurrent.Add(1)
+		defer a.concurrent.Add(-1)
+		if r, ok := a.resolve(w, r); ok {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Sessions returns the manager of the sessions, which is also a
+// gorilla/sessions Store for the application's own values.
+func (a *Auth) Sessions() *session.Manager { return a.sessions }
+
+// Attempts returns the counter of failed logins, to show and reset counts.
+func (a *Auth) Attempts() *attempts.Counter { return a.attempts }
+
+// FormToken returns a fresh XSRF token for a form or script of this response,
+// and "" when r belongs to no session. Put it into a field atl_token.
+func (a *Auth) FormToken(r *http.Request) string { return a.tokens.Token(r) }
+
+// Close waits for background work to end and may be called twice. It does not
+// close Config's Directory, Store and Trust.
+func (a *Auth) Close() error { return a.directory.Close() }

@@ -1,0 +1,182 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/captcha"
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/internal/request"
+)
+
+// ErrAccessDenied is returned by [Auth.Authenticate] for a right password of
+// a user who is in none of the access groups.
+var ErrAccessDenied = errors.New("middleware: user may not use the application")
+
+// Credentials are what one login try brings along.
+type Credentials struct {
+	Name, Password string
+	// Client is the address the try comes from; invalid when it is not known.
+	Client netip.Addr
+	// Uncertain marks an address that may be that of an unknown proxy, so
+	// that many people may stand behind it: never a known caller.
+	Uncertain bool
+	// CaptchaID and CaptchaAnswer answer a challenge that an earlier refusal
+	// asked for. Empty: none was answered.
+	CaptchaID, CaptchaAnswer string
+}
+
+// An Accepted is what a login try brought about.
+type Accepted struct {
+	User *directory.User // nil unless the try was accepted
+	// Subject is the name that the try was counted under, and that a
+	// CAPTCHA for the next try is bound to.
+	Subject string
+	// Attempts is what is known about Subject after the try; zero when the
+	// try was refused before the password was looked at.
+	Attempts attempts.Status
+}
+
+// Authenticate checks credentials. Every door goes through it: form, session
+// resource, Basic, and whatever an application adds. It counts the try,
+// asks for a CAPTCHA when one is due, and verifies the password with at most
+// one bind; equal tries that run at once share one. A caller that gives up
+// does not stop the try: who hangs up decides nothing.
+//
+// The error is directory.ErrBadCredentials for a wrong password and an
+// unknown user alike, [ErrAccessDenied], an *attempts.RefusedError when the
+// password was not looked at, and else directory.ErrUnavailable: no verdict.
+// Together with an error the result still says what the try was counted as.
+func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.loginTimeout)
+	defer cancel()
+	c.Name = norm.NFC.String(c.Name)
+	if c.CaptchaID != "" {
+		return a.try(ctx, c) // its answer is good for one try, not for its neighbours
+	}
+	k := tryKey{c.Name, c.Password, c.Client, c.Uncertain}
+	res, err, _ := a.tries.do(ctx, k, func() (Accepted, error) { return a.try(ctx, c) })
+	return res, err
+}
+
+// try runs one login try: limiter, find, begin, verify, end.
+func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error) {
+	if !a.attempts.Take(c.Client) {
+		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
+	}
+	defer func() {
+		if !errors.Is(err, directory.ErrBadCredentials) {
+			a.attempts.Return(c.Client) // only passwords found wrong use up the address
+		}
+	}()
+	entry, findErr := a.directory.Find(ctx, c.Name)
+	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
+		return res, unavailable(findErr)
+	}
+	name := entry.Name
+	if findErr != nil || name == "" {
+		name = c.Name
+	}
+	res.Subject = attempts.Fold(name)
+	t, err := a.begin(ctx, c, res.Subject)
+	if err != nil {
+		return res, err
+	}
+	user, outcome, err := a.verify(ctx, c, entry, findErr)
+	status, endErr := t.End(ctx, outcome)
+	if endErr != nil {
+		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
+	}
+	res.User, res.Attempts = user, status
+	return res, err
+}
+
+// begin reserves the try, and solves the CAPTCHA that stands before it.
+func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attempts.Try, error) {
+	login := attempts.Login{User: subject, Client: c.Client, Uncertain: c.Uncertain}
+	t, err := a.attempts.Begin(ctx, login)
+	if errors.Is(err, attempts.ErrChallenge) && c.CaptchaID != "" && a.captcha != nil {
+		cerr := a.captcha.Check(ctx, c.CaptchaID, c.CaptchaAnswer, subject)
+		if errors.Is(cerr, captcha.ErrWrongAnswer) || errors.Is(cerr, captcha.ErrNotFound) {
+			return nil, err
+		}
+		if cerr != nil {
+			return nil, unavailable(cerr)
+		}
+		login.Solved = true
+		t, err = a.attempts.Begin(ctx, login)
+	}
+	if refused := (*attempts.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
+		return nil, unavailable(err)
+	}
+	return t, err
+}
+
+// verify looks at the password and then at the groups, and says how the try
+// is to end. Unknown users cost the same bind as known ones.
+func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, findErr error) (*directory.User, attempts.Outcome, error) {
+	if c.Password == "" || errors.Is(findErr, directory.ErrBadName) {
+		return nil, attempts.Failed, directory.ErrBadCredentials // neither ever leaves the process
+	}
+	if findErr != nil {
+		e = directory.Entry{}
+	}
+	e, err := a.directory.Verify(ctx, e, c.Password)
+	if errors.Is(err, directory.ErrBadCredentials) || errors.Is(err, directory.ErrNoUser) {
+		return nil, attempts.Failed, directory.ErrBadCredentials
+	}
+	if err == nil && findErr != nil { // a source that says yes to nobody
+		return nil, attempts.Failed, directory.ErrBadCredentials
+	}
+	if err != nil {
+		return nil, attempts.Abandoned, unavailable(err)
+	}
+	user, err := a.directory.Login(ctx, e)
+	if err != nil {
+		return nil, attempts.Abandoned, unavailable(err)
+	}
+	if len(a.access) > 0 && !user.In(a.access...) {
+		return nil, attempts.SucceededUnknown, ErrAccessDenied
+	}
+	return user, attempts.Succeeded, nil
+}
+
+// unavailable marks err as "no verdict", whatever it was.
+func unavailable(err error) error {
+	if errors.Is(err, directory.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", directory.ErrUnavailable, err)
+}
+
+// login authenticates what a door has read from r, logs the outcome, and
+// writes the headers that every door shares.
+func (a *Auth) login(w http.ResponseWriter, r *http.Request, c Credentials) (Accepted, error) {
+	rec := request.From(r.Context())
+	c.Client, c.Uncertain = rec.Client, rec.HeaderIgnored
+	res, err := a.Authenticate(r.Context(), c)
+	a.logLogin(r, c, res, err)
+	h := w.Header()
+	noStore(h)
+	if reason := reasonOf(err); reason != "" {
+		setHeader(h, rec, headerReason, slotReason, reason)
+	}
+	if err == nil {
+		setHeader(h, rec, headerUser, slotUser, headerName(res.User.Name))
+		return res, nil
+	}
+	if errors.Is(err, attempts.ErrChallenge) {
+		h[headerDenied] = []string{"CAPTCHA_CHALLENGE; login-url=" + a.baseURL(rec) + a.loginPath}
+	}
+	if s := retryAfter(err); s != "" {
+		h[headerRetry] = []string{s}
+	}
+	return res, err
+}

@@ -1,0 +1,138 @@
+package middleware
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/internal/request"
+
+	"errors"
+)
+
+// maxPassword bounds a password in bytes: far above every policy, and little
+// enough to hash and send without thought (ASVS 6.2.9 asks for 64 at least).
+const maxPassword = 1024
+
+// maxBasic bounds the encoded credentials: the longest name, the longest
+// password and their base64.
+const maxBasic = 4 * (256 + 1 + maxPassword + 2) / 3
+
+// A basicKind tells what the Authorization header of a request is.
+type basicKind int
+
+const (
+	basicNone      basicKind = iota // absent, or another scheme
+	basicMalformed                  // meant as Basic, but not readable or ambiguous
+	basicPresent
+)
+
+// parseBasic reads Basic credentials (RFC 7617) from the Authorization lines
+// of a request. The scheme is matched without regard to case. The user-pass
+// is UTF-8 or, where it is not valid UTF-8, ISO-8859-1, which older clients
+// still send; the name is normalised to NFC, the password is left as it is.
+func parseBasic(lines []string) (name, password string, kind basicKind) {
+	if len(lines) == 0 {
+		return "", "", basicNone
+	}
+	for _, l := range lines {
+		if token, ok := cutBasic(l); ok {
+			if len(lines) > 1 {
+				return "", "", basicMalformed // two answers to "who is it?" are none
+			}
+			return decodeBasic(token)
+		}
+	}
+	return "", "", basicNone
+}
+
+// cutBasic returns what follows the scheme, if that is Basic.
+func cutBasic(line string) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(strings.Trim(line, " \t"), " ")
+	return strings.TrimLeft(token, " "), strings.EqualFold(scheme, "Basic")
+}
+
+func decodeBasic(token string) (name, password string, kind basicKind) {
+	if len(token) > maxBasic {
+		return "", "", basicMalformed
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(token)
+	if err != nil {
+		return "", "", basicMalformed
+	}
+	userPass := string(raw)
+	if !utf8.Valid(raw) {
+		userPass = fromLatin1(raw)
+	}
+	name, password, ok := strings.Cut(userPass, ":")
+	if !ok || hasControl(password) || len(password) > maxPassword {
+		return "", "", basicMalformed
+	}
+	return norm.NFC.String(name), password, basicPresent
+}
+
+// fromLatin1 reads b as ISO-8859-1, whose bytes are code points.
+func fromLatin1(b []byte) string {
+	r := make([]rune, len(b))
+	for i, c := range b {
+		r[i] = rune(c)
+	}
+	return string(r)
+}
+
+// hasControl reports control characters, which RFC 7617 section 2 forbids in
+// both parts. In a name they are left to the directory's check, which counts
+// the try.
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// fromBasic resolves the Authorization header, and reports false when it has
+// answered the request: bad credentials are never silently nobody.
+func (a *Auth) fromBasic(w http.ResponseWriter, r *http.Request, s *state) bool {
+	name, password, kind := parseBasic(r.Header["Authorization"])
+	switch kind {
+	case basicNone:
+		return true
+	case basicMalformed:
+		a.failBasic(w, r, reasonFailed, http.StatusUnauthorized)
+		return false
+	}
+	res, err := a.login(w, r, Credentials{Name: name, Password: password})
+	if err != nil {
+		a.refuseBasic(w, r, err)
+		return false
+	}
+	s.identity.unknown, s.identity.denied = false, false
+	s.identity.User, s.identity.AuthType, s.identity.LoginReason = res.User, authBasic, reasonOK
+	return true
+}
+
+// refuseBasic answers Basic credentials that were not accepted.
+func (a *Auth) refuseBasic(w http.ResponseWriter, r *http.Request, err error) {
+	switch status := statusOf(err); status {
+	case http.StatusServiceUnavailable:
+		a.unavailable(w, r)
+	case http.StatusForbidden:
+		if errors.Is(err, attempts.ErrChallenge) {
+			w.Header()[headerAuth] = []string{a.oauthChallenge(request.From(r.Context()))}
+		}
+		a.failBasic(w, r, reasonDenied, status)
+	default:
+		a.failBasic(w, r, reasonOf(err), status)
+	}
+}
+
+func (a *Auth) failBasic(w http.ResponseWriter, r *http.Request, reason string, status int) {
+	challenge := ""
+	if status == http.StatusUnauthorized {
+		challenge = a.basicChallenge
+	}
+	rec := request.From(r.Context())
+	setHeader(w.Header(), rec, headerReason, slotReason, reason)
+	a.fail(w, r, status, "Basic Authentication Failure - Reason : "+reason, challenge)
+}

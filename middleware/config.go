@@ -1,0 +1,172 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/captcha"
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/formtoken"
+	"github.com/seed-244866eb/gatehouse/proxytrust"
+	"github.com/seed-244866eb/gatehouse/session"
+)
+
+// A Store keeps sessions, counts and challenges in one place, so that one
+// line makes many nodes of one.
+type Store interface {
+	session.Store
+	attempts.Store
+	captcha.Store
+}
+
+// Config says what an [Auth] works with. Only Directory is required; the zero
+// value of every other field is a careful choice.
+type Config struct {
+	// Directory verifies passwords and knows groups. Required.
+	Directory directory.Source
+
+	// Store keeps sessions, failed logins and CAPTCHA challenges. Nil keeps
+	// each in this process, unless the Config of the room has a store itself.
+	Store Store
+
+	// Trust tells clients from proxies. Nil believes no forwarding header:
+	// the client is the TCP peer. The caller closes it.
+	Trust *proxytrust.Trust
+
+	// BaseURL is the URL that clients see, for example
+	// "https://jira.example.org/jira". Its path is the context path, below
+	// which cookies, redirects and the login URL stand. Empty means: scheme
+	// and host of each request as Trust resolves them, and no context path.
+	BaseURL string
+
+	// LoginPath, LogoutPath and HomePath say, below the context path, where
+	// the application serves Login and Logout and where a person without a
+	// destination goes. Empty means /login, /logout and /.
+	LoginPath, LogoutPath, HomePath string
+
+	// AccessGroups names the groups that may use the application at all; one
+	// of them is enough. None means everybody in the directory.
+	AccessGroups []string
+
+	// Session, Attempts, Captcha and FormToken configure the rooms. Their
+	// Store, Path, Challenge and Secret are filled in by New.
+	Session   session.Config
+	Attempts  attempts.Config
+	Captcha   captcha.Config
+	FormToken formtoken.Config
+
+	// NoCaptcha replaces the CAPTCHA by a growing delay.
+	NoCaptcha bool
+
+	// BasicOnly offers no login page and no session: every request brings its
+	// own Authorization header.
+	BasicOnly bool
+
+	// GroupTTL is how long cached groups count as fresh, and GroupStaleMax
+	// how long the last known ones serve during an outage. Zero means 5
+	// minutes and 8 hours.
+	GroupTTL, GroupStaleMax time.Duration
+
+	// LoginTimeout bounds one whole login, all calls to directory and store
+	// together. Zero means 5 seconds.
+	LoginTimeout time.Duration
+
+	// Realm is the realm of Basic challenges. Empty means "protected-area".
+	Realm string
+
+	// LoginPage replaces the built-in login page. It is executed with a
+	// [LoginForm].
+	LoginPage *template.Template
+
+	// Logger receives the security log. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// defaults returns c with every zero value replaced by what it means.
+func (c Config) defaults() Config {
+	orString(&c.LoginPath, "/login")
+	orString(&c.LogoutPath, "/logout")
+	orString(&c.HomePath, "/")
+	orString(&c.Realm, "protected-area")
+	if c.LoginTimeout == 0 {
+		c.LoginTimeout = 5 * time.Second
+	}
+	if c.Attempts.LoginTimeout == 0 {
+		c.Attempts.LoginTimeout = c.LoginTimeout
+	}
+	c.Attempts.Challenge = !c.NoCaptcha
+	if c.Store != nil {
+		c.Session.Store = c.Store
+		c.Attempts.Store = c.Store
+		c.Captcha.Store = c.Store
+	}
+	if c.LoginPage == nil {
+		c.LoginPage = builtinLoginPage
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	c.AccessGroups = slices.Clone(c.AccessGroups)
+	return c
+}
+
+func orString(s *string, def string) {
+	if *s == "" {
+		*s = def
+	}
+}
+
+// check returns every fault of c that no room finds for itself.
+func (c Config) check() error {
+	var errs []error
+	if c.Directory == nil {
+		errs = append(errs, errors.New("middleware: Config.Directory is required"))
+	}
+	for _, p := range []struct{ field, path string }{
+		{"LoginPath", c.LoginPath}, {"LogoutPath", c.LogoutPath}, {"HomePath", c.HomePath},
+	} {
+		if !strings.HasPrefix(p.path, "/") || strings.HasPrefix(p.path, "//") {
+			errs = append(errs, fmt.Errorf("middleware: Config.%s %q does not begin with one slash", p.field, p.path))
+		}
+	}
+	if c.LoginTimeout < 0 {
+		errs = append(errs, fmt.Errorf("middleware: Config.LoginTimeout is negative: %v", c.LoginTimeout))
+	}
+	if slices.Contains(c.AccessGroups, "") {
+		errs = append(errs, errors.New("middleware: Config.AccessGroups holds an empty name"))
+	}
+	if strings.ContainsAny(c.Realm, "\"\\\r\n") {
+		errs = append(errs, fmt.Errorf("middleware: Config.Realm %q holds a quote, backslash or line break", c.Realm))
+	}
+	return errors.Join(errs...)
+}
+
+// parseBaseURL splits a base URL into origin and context path, both without a
+// trailing slash; both are empty for the empty string.
+func parseBaseURL(s string) (origin, context string, err error) {
+	if s == "" {
+		return "", "", nil
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", "", fmt.Errorf("middleware: Config.BaseURL: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return "", "", fmt.Errorf("middleware: Config.BaseURL %q is not an absolute http or https URL", u.Redacted())
+	}
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has more than scheme, host and path", u.Redacted())
+	}
+	context = strings.TrimSuffix(u.EscapedPath(), "/")
+	if strings.Contains(context, "//") || strings.ContainsAny(context, `\;`) {
+		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has a path that is not plain", s)
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host), context, nil
+}

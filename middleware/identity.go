@@ -1,0 +1,208 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/internal/request"
+	"github.com/seed-244866eb/gatehouse/session"
+)
+
+// The ways in which a user was recognised, as [Identity.AuthType] names them.
+const (
+	authCookie = "cookie"
+	authBasic  = "basic"
+)
+
+// An Identity is what has been found out about the sender of one request.
+type Identity struct {
+	// User is the sender; nil when nobody is logged in or nobody can tell.
+	User *directory.User
+	// AuthType is how User was recognised: "cookie", "basic" or, in tests,
+	// whatever the test chose; "" without a user.
+	AuthType string
+	// LoginReason is the value of X-Seraph-LoginReason; "" for none.
+	LoginReason string
+	// RequestID names the request in logs and in the answer, X-AREQUESTID.
+	RequestID string
+	// SessionID is a short hash of the session id, safe to log; "" without a
+	// session.
+	SessionID string
+
+	unknown bool // store or directory could not tell who it is, or which groups
+	denied  bool // known, but in none of the access groups
+}
+
+// state is all that a request costs besides its copy: record and identity in
+// one allocation.
+type state struct {
+	request.Record
+	identity Identity
+}
+
+// FromContext returns what is known about the sender of the request that ctx
+// belongs to. It reports false where no handler of an Auth has seen it.
+func FromContext(ctx context.Context) (Identity, bool) {
+	if id := identityOf(ctx); id != nil {
+		return *id, true
+	}
+	return Identity{}, false
+}
+
+// User returns the user who sent the request that ctx belongs to, and false
+// for an anonymous one. The user is shared: it must not be modified. A login
+// or logout during the request shows from the next request on.
+func User(ctx context.Context) (*directory.User, bool) {
+	id := identityOf(ctx)
+	if id == nil || id.User == nil {
+		return nil, false
+	}
+	return id.User, true
+}
+
+func identityOf(ctx context.Context) *Identity {
+	if rec := request.From(ctx); rec != nil {
+		id, _ := rec.Identity.(*Identity)
+		return id
+	}
+	return nil
+}
+
+// resolve finds out who sent r and returns the copy of r that knows it. It
+// reports false when it has answered the request itself. A request that a has
+// resolved before, in an outer handler, is returned as it is.
+func (a *Auth) resolve(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
+	if rec := request.From(r.Context()); rec != nil && rec.Auth == any(a) {
+		return r, true
+	}
+	s := new(state)
+	r = s.Attach(r)
+	s.Auth = a
+	given, _ := s.Identity.(*Identity) // by authtest
+	s.Identity = &s.identity
+	if given != nil {
+		s.identity = *given
+	}
+	a.forwarded(&s.Record, r)
+	if err := a.tokens.CheckOrigin(r); err != nil {
+		a.identify(w, s)
+		a.denyForged(w, r, err)
+		return r, false
+	}
+	if given == nil && !a.basicOnly {
+		a.fromCookie(s, r)
+	}
+	a.identify(w, s)
+	if s.identity.User == nil && !a.fromBasic(w, r, s) {
+		return r, false
+	}
+	a.announce(w, s)
+	return r, a.mayPass(w, r, s)
+}
+
+// forwarded takes client, scheme and host from the trusted proxies, unless an
+// outer handler has already done so.
+func (a *Auth) forwarded(rec *request.Record, r *http.Request) {
+	if a.trust == nil || rec.Resolved {
+		return
+	}
+	c := a.trust.Check(r)
+	rec.Peer, rec.Client, rec.Stopped = c.Peer, c.Addr, c.Stopped
+	rec.Scheme, rec.Host = c.Scheme, c.Host
+	rec.HeaderIgnored, rec.Resolved = c.HeaderIgnored, true
+}
+
+// fromCookie resolves the session cookie.
+func (a *Auth) fromCookie(s *state, r *http.Request) {
+	sess := a.sessions.Check(r)
+	s.Session = sess
+	switch sess.State() {
+	case session.Unknown:
+		s.identity.unknown = true
+		a.logUnknown(r, sess.Err())
+	case session.Ambiguous:
+		a.logAmbiguous(r)
+	case session.Live:
+		s.identity.SessionID = sess.Hash()
+		if p := sess.User(); p.User != "" {
+			a.fromDirectory(s, r, p)
+		}
+	}
+}
+
+// fromDirectory looks at what the directory says today about the user of a
+// live session. An outage ends no session and takes no right away; it only
+// leaves open what nobody can know.
+func (a *Auth) fromDirectory(s *state, r *http.Request, p session.Principal) {
+	u, err := a.directory.User(r.Context(), p.User, p.ID)
+	id := &s.identity
+	switch {
+	case errors.Is(err, directory.ErrNoUser):
+		return // gone from the directory: the cookie is a dead one
+	case err != nil && (u == nil || len(a.access) > 0):
+		id.unknown = true
+		a.logUnknown(r, err)
+		return
+	}
+	if len(a.access) > 0 && !u.In(a.access...) {
+		id.denied = true
+		id.LoginReason = reasonNoAccess
+		return
+	}
+	id.User, id.AuthType, id.LoginReason = u, authCookie, reasonOK
+}
+
+// mayPass refuses what may not reach the application: an unsafe request whose
+// sender nobody can tell, and a form post without a token.
+func (a *Auth) mayPass(w http.ResponseWriter, r *http.Request, s *state) bool {
+	if safeMethod(r.Method) {
+		return true
+	}
+	if s.identity.unknown {
+		a.unavailable(w, r)
+		return false
+	}
+	if a.isLoginPath(r) {
+		return true // scripts post here without a token; the origin was checked
+	}
+	if err := a.tokens.CheckToken(r); err != nil {
+		a.denyForged(w, r, err)
+		return false
+	}
+	return true
+}
+
+func (a *Auth) denyForged(w http.ResponseWriter, r *http.Request, err error) {
+	a.logForged(r, err)
+	a.tokens.Deny(w, r, err)
+}
+
+// isLoginPath reports whether r goes to the login form itself, with or
+// without the context path (an http.StripPrefix may stand outside).
+func (a *Auth) isLoginPath(r *http.Request) bool {
+	p := r.URL.Path
+	return p == a.loginPath || (a.context != "" && strings.TrimPrefix(p, a.context) == a.loginPath)
+}
+
+func safeMethod(m string) bool {
+	return m == http.MethodGet || m == http.MethodHead || m == http.MethodOptions
+}
+
+// sessionSecret is what form tokens are bound to: the secret of the session
+// that authenticated r. A request with its own Authorization header, and one
+// of nobody, carries no authority that a forged form could borrow.
+func sessionSecret(r *http.Request) []byte {
+	rec := request.From(r.Context())
+	if rec == nil {
+		return nil
+	}
+	id, _ := rec.Identity.(*Identity)
+	sess, _ := rec.Session.(*session.Session)
+	if id == nil || sess == nil || (id.AuthType != authCookie && !id.denied) {
+		return nil
+	}
+	return sess.Secret()
+}

@@ -1,0 +1,231 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/captcha"
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/internal/request"
+	"github.com/seed-244866eb/gatehouse/session"
+)
+
+// maxForm bounds the body of a login in bytes.
+const maxForm = 64 << 10
+
+// A LoginForm is what the template of the login page is executed with. The
+// form posts os_username, os_password, os_destination and, with a challenge,
+// os_captcha_id and os_captcha to Action.
+type LoginForm struct {
+	Action      string // where the form goes
+	Message     string // what went wrong; "" on first sight
+	Username    string // what was typed before
+	Destination string // checked; "" for home
+	LoggedIn    string // name of the user who is logged in already; "" for nobody
+	CaptchaID   string // "" while no CAPTCHA is due
+	CaptchaURL  string // of the picture
+	RequestID   string
+}
+
+// Login returns the handler of the login page: GET shows the form, POST logs
+// in and answers 303 to the destination, and the picture of a CAPTCHA is
+// served on the same path. Mount it on Config.LoginPath.
+func (a *Auth) Login() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, ok := a.resolve(w, r)
+		if !ok {
+			return
+		}
+		noStore(w.Header())
+		switch {
+		case a.basicOnly:
+			http.NotFound(w, r)
+		case r.Method == http.MethodPost:
+			a.postLogin(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			a.notAllowed(w, r, "GET, HEAD, POST")
+		case a.captcha != nil && strings.HasPrefix(r.URL.RawQuery, "captcha="):
+			a.picture(w, r)
+		default:
+			a.getLogin(w, r)
+		}
+	})
+}
+
+func (a *Auth) notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	a.fail(w, r, http.StatusMethodNotAllowed, "This method is not allowed here.", "")
+}
+
+func (a *Auth) getLogin(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if q.Has("os_username") || q.Has("os_password") {
+		// They would stand in every log between here and the browser.
+		a.logRequest(r, "login : credentials in the query string were ignored")
+	}
+	f := a.form(r, q)
+	if u, ok := User(r.Context()); ok {
+		f.LoggedIn = u.Name
+	}
+	a.showLogin(w, r, http.StatusOK, f)
+}
+
+// form starts a login page with the destination of values.
+func (a *Auth) form(r *http.Request, values url.Values) LoginForm {
+	return LoginForm{
+		Action:      a.context + a.loginPath,
+		Destination: a.destination(r, values),
+		RequestID:   requestID(r),
+	}
+}
+
+// destination returns the first os_destination if it may be followed, else
+// "", with a log line.
+func (a *Auth) destination(r *http.Request, values url.Values) string {
+	raw := values.Get("os_destination")
+	if raw == "" {
+		return ""
+	}
+	dest, ok := a.site(request.From(r.Context())).destination(raw)
+	if !ok {
+		a.logRequest(r, "login : os_destination leads elsewhere and was ignored", "destination", clip(raw))
+	}
+	return dest
+}
+
+func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		a.fail(w, r, http.StatusUnsupportedMediaType, "A login is posted as application/x-www-form-urlencoded.", "")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		a.fail(w, r, http.StatusBadRequest, "The form could not be read.", "")
+		return
+	}
+	c := Credentials{
+		Name:          r.PostForm.Get("os_username"),
+		Password:      r.PostForm.Get("os_password"),
+		CaptchaID:     r.PostForm.Get("os_captcha_id"),
+		CaptchaAnswer: r.PostForm.Get("os_captcha"),
+	}
+	res, err := a.login(w, r, c)
+	if err == nil {
+		_, err = a.start(w, r, res.User)
+	}
+	if err != nil {
+		a.loginRefused(w, r, c, res, err)
+		return
+	}
+	dest := a.destination(r, r.PostForm)
+	if dest == "" {
+		dest = a.home()
+	}
+	seeOther(w, dest)
+}
+
+// start begins a session for user and returns the value of its cookie.
+func (a *Auth) start(w http.ResponseWriter, r *http.Request, user *directory.User) (string, error) {
+	token, err := a.sessions.Login(w, r, session.Principal{User: user.Name, ID: user.ID})
+	if err != nil {
+		h := w.Header()
+		delete(h, headerUser)
+		delete(h, headerReason)
+		h[headerRetry] = []string{"5"}
+		a.logUnknown(r, err)
+		return "", unavailable(err)
+	}
+	return token, nil
+}
+
+// loginRefused shows the page again, with what went wrong and, where one is
+// due, a CAPTCHA for the next try.
+func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credentials, res Accepted, err error) {
+	f := a.form(r, r.PostForm)
+	f.Username = c.Name
+	f.Message = message(err)
+	if a.challengeDue(res, err) {
+		id, cerr := a.captcha.Create(r.Context(), res.Subject)
+		if cerr != nil {
+			a.logUnknown(r, cerr)
+			f.Message = outage
+			err = unavailable(cerr)
+			w.Header()[headerRetry] = []string{"5"}
+		}
+		f.CaptchaID = id
+		f.CaptchaURL = f.Action + "?captcha=" + id
+	}
+	status := statusOf(err)
+	if status == http.StatusUnauthorized {
+		w.Header()[headerAuth] = []string{a.oauthChallenge(request.From(r.Context()))}
+	}
+	a.showLogin(w, r, status, f)
+}
+
+// challengeDue reports whether the next try needs a CAPTCHA: this one was
+// refused for want of it, or was the last free one.
+func (a *Auth) challengeDue(res Accepted, err error) bool {
+	if a.captcha == nil {
+		return false
+	}
+	if errors.Is(err, attempts.ErrChallenge) {
+		return true
+	}
+	f := res.Attempts.Failures
+	if res.Attempts.Known {
+		f = res.Attempts.PairFailures
+	}
+	return a.limited && errors.Is(err, directory.ErrBadCredentials) && f >= a.challengeAt
+}
+
+// message is what a person is told; it tells a guesser nothing more than the
+// status does.
+func message(err error) string {
+	switch {
+	case errors.Is(err, directory.ErrBadCredentials):
+		return "Sorry, your username and password are incorrect - please try again."
+	case errors.Is(err, ErrAccessDenied):
+		return "You do not have permission to log in."
+	case errors.Is(err, attempts.ErrChallenge):
+		return "Please answer the CAPTCHA question together with your username and password."
+	case isRefused(err):
+		return "Too many failed logins. Please wait a little and try again."
+	}
+	return outage
+}
+
+func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request, status int, f LoginForm) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // no click-jacking of passwords
+	h.Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(status)
+	if err := a.loginPage.Execute(w, f); err != nil {
+		a.logRequest(r, "login : the login page could not be written", "error", err)
+	}
+}
+
+// picture serves the picture of an open challenge.
+func (a *Auth) picture(w http.ResponseWriter, r *http.Request) {
+	png, err := a.captcha.Picture(r.Context(), r.URL.Query().Get("captcha"))
+	if errors.Is(err, captcha.ErrNotFound) {
+		a.fail(w, r, http.StatusNotFound, "This CAPTCHA has been used or is too old.", "")
+		return
+	}
+	if err != nil {
+		a.logUnknown(r, fmt.Errorf("captcha picture: %w", err))
+		a.unavailable(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "image/png")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(png)
+}

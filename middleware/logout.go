@@ -1,0 +1,60 @@
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/seed-244866eb/gatehouse/formtoken"
+	"github.com/seed-244866eb/gatehouse/internal/request"
+)
+
+// Logout returns the handler that ends the session of the request: POST logs
+// out and answers 303 to the home page, GET asks first, since a link or a
+// picture elsewhere must not log anybody out. Mount it on Config.LogoutPath.
+func (a *Auth) Logout() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, ok := a.resolve(w, r)
+		if !ok {
+			return
+		}
+		noStore(w.Header())
+		switch {
+		case a.basicOnly:
+			http.NotFound(w, r)
+		case r.Method == http.MethodPost:
+			if !a.logout(w, r) {
+				return
+			}
+			seeOther(w, a.home())
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			a.askLogout(w, r)
+		default:
+			a.notAllowed(w, r, "GET, HEAD, POST")
+		}
+	})
+}
+
+// logout ends the session; false when it could not, and has answered.
+func (a *Auth) logout(w http.ResponseWriter, r *http.Request) bool {
+	if err := a.sessions.Logout(w, r); err != nil {
+		a.logUnknown(r, err)
+		a.unavailable(w, r)
+		return false
+	}
+	rec := request.From(r.Context())
+	setHeader(w.Header(), rec, headerReason, slotReason, reasonOut)
+	a.logLogout(r)
+	return true
+}
+
+func (a *Auth) askLogout(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	err := logoutPage.Execute(w, logoutPageData{
+		Action: a.context + a.logoutPath, Home: a.home(), Field: formtoken.FieldName, Token: a.FormToken(r),
+	})
+	if err != nil {
+		a.logRequest(r, "logout : the page could not be written", "error", err)
+	}
+}
