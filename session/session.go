@@ -104,6 +104,10 @@ func New(c Config) (*Manager, error) {
 	}, nil
 }
 
+// Format writes the name of the cookie; printing a Manager must not print what
+// its store holds.
+func (m *Manager) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session manager of cookie %s", m.name) }
+
 func (c Config) withDefaults() Config {
 	if c.Store == nil {
 		c.Store = NewMemory(MemoryConfig{})
