@@ -69,7 +69,7 @@ func New(c Config) (*Auth, error) {
 	a := &Auth{
 		trust:      c.Trust,
 		cookieName: c.Session.Name,
-		origin: origin, context: context,
+		origin:     origin, context: context,
 		loginPath: c.LoginPath, logoutPath: c.LogoutPath, homePath: c.HomePath,
 		access: c.AccessGroups, basicOnly: c.BasicOnly,
 		loginTimeout:   c.LoginTimeout,

@@ -66,7 +66,11 @@ func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error
 	return res, err
 }
 
-// try runs one login try: limiter, find, begin, verify, end.
+// try runs one login try: limiter, begin, find, verify, end.
+//
+// The try is reserved under the typed name before the directory is asked, so
+// that a refused one costs the directory nothing. Where the directory knows
+// the name as a spelling of another, the count is that one's.
 func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error) {
 	if !a.attempts.Take(c.Client) {
 		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
@@ -76,18 +80,20 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 			a.attempts.Return(c.Client) // only passwords found wrong use up the address
 		}
 	}()
-	entry, findErr := a.directory.Find(ctx, c.Name)
-	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
-		return res, unavailable(findErr)
-	}
-	name := entry.Name
-	if findErr != nil || name == "" {
-		name = c.Name
-	}
-	res.Subject = attempts.Fold(name)
+	res.Subject = attempts.Fold(c.Name)
 	t, err := a.begin(ctx, c, res.Subject)
 	if err != nil {
 		return res, err
+	}
+	entry, findErr := a.directory.Find(ctx, c.Name)
+	if canonical := attempts.Fold(entry.Name); findErr == nil && entry.Name != "" && canonical != res.Subject {
+		if _, err := t.End(ctx, attempts.Abandoned); err != nil {
+			return res, unavailable(err)
+		}
+		res.Subject = canonical
+		if t, err = a.begin(ctx, c, canonical); err != nil {
+			return res, err
+		}
 	}
 	user, outcome, err := a.verify(ctx, c, entry, findErr)
 	status, endErr := t.End(ctx, outcome)
@@ -122,11 +128,14 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attem
 // verify looks at the password and then at the groups, and says how the try
 // is to end. Unknown users cost the same bind as known ones.
 func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, findErr error) (*directory.User, attempts.Outcome, error) {
+	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
+		return nil, attempts.Abandoned, unavailable(findErr)
+	}
 	if c.Password == "" || errors.Is(findErr, directory.ErrBadName) {
 		return nil, attempts.Failed, directory.ErrBadCredentials // neither ever leaves the process
 	}
 	if findErr != nil {
-		e = directory.Entry{}
+		e = directory.Entry{} // the same bind as for a known name
 	}
 	e, err := a.directory.Verify(ctx, e, c.Password)
 	if errors.Is(err, directory.ErrBadCredentials) || errors.Is(err, directory.ErrNoUser) {

@@ -70,7 +70,7 @@ func (m *meter) contacts() int64 { return m.finds.Load() + m.binds.Load() }
 
 // A world is an application behind an Auth, without a network.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	auth    *middleware.Auth
 	source  *meter
 	answers *lockedBuffer // "ID ANSWER" lines of the CAPTCHA
@@ -97,7 +97,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // newWorld builds the application of the tests. change may alter the Config.
-func newWorld(t *testing.T, change func(*middleware.Config)) *world {
+func newWorld(t testing.TB, change func(*middleware.Config)) *world {
 	t.Helper()
 	static, err := directory.NewStatic(people...)
 	if err != nil {
@@ -221,7 +221,7 @@ func (w *world) login(user, password string) string {
 }
 
 // sessionCookie returns NAME=VALUE of the session cookie that rec sets.
-func sessionCookie(t *testing.T, rec *httptest.ResponseRecorder) string {
+func sessionCookie(t testing.TB, rec *httptest.ResponseRecorder) string {
 	t.Helper()
 	for _, c := range rec.Result().Cookies() {
 		if c.Name == "JSESSIONID" && c.MaxAge >= 0 && c.Value != "" {
