@@ -116,15 +116,22 @@ func sameOrigin(r *http.Request, o origin) bool {
 	return ok && self.equal(o)
 }
 
-// target returns scheme and host of r as the client sees them.
+// target returns scheme and host of r as the client sees them. What no resolver
+// has filled is taken from the connection.
 func target(r *http.Request) (scheme, host string) {
 	if c := request.From(r.Context()); c != nil {
-		return c.Scheme, c.Host
+		scheme, host = c.Scheme, c.Host
 	}
-	if r.TLS != nil {
-		return "https", r.Host
+	if host == "" {
+		host = r.Host
 	}
-	return "http", r.Host
+	switch {
+	case scheme != "":
+		return scheme, host
+	case r.TLS != nil:
+		return "https", host
+	}
+	return "http", host
 }
 
 // want names the origin that would have passed. A wrong scheme here tells an
