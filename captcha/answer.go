@@ -7,9 +7,9 @@ import (
 )
 
 // glyphs are what answers are made of: each looks unlike all others in every
-// font, also slanted and struck through. So there is one of 0 O D Q, none of
-// 1 I L J, one of 2 Z, 5 S, 8 B, 6 G C, U V Y.
-const glyphs = "AEFHKMNPRTXY3479"
+// font, also slanted and struck through. So of E F, U V Y there is one, and of
+// 0 O D Q C G 6, 1 I L J, 2 Z, 5 S, 8 B there is none.
+const glyphs = "AEHKMNPRTWXY3479"
 
 // answerLen makes 16^5, about a million answers. One guess burns a challenge,
 // so there is nothing to gain from longer ones but mistyping.

@@ -28,7 +28,7 @@ func newPainter() painter {
 
 // fonts are those of the library in which every glyph can be told apart.
 func fonts() []string {
-	return []string{"Comismsh.ttf", "RitaSmith.ttf", "actionj.ttf", "chromohv.ttf", "wqy-microhei.ttc"}
+	return []string{"RitaSmith.ttf", "actionj.ttf", "chromohv.ttf", "wqy-microhei.ttc"}
 }
 
 // Paint implements [Painter].
