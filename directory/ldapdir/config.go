@@ -1,0 +1,257 @@
+package ldapdir
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Config says where the directory is and how people and groups are found in
+// it. URLs and a base are required; all else may be zero. New copies it.
+type Config struct {
+	// URLs are the servers in order of preference, ldaps://host[:port] or
+	// ldap://host[:port]; required. The first that works is used for all.
+	URLs []string
+
+	// BaseDN is where users and groups are searched. UserBaseDN and
+	// GroupBaseDN narrow it for the one and the other; empty means BaseDN.
+	// Each of the two must come from somewhere, but for the user base where
+	// there is a UserDNTemplate.
+	BaseDN, UserBaseDN, GroupBaseDN string
+
+	// BindDN and BindPassword are the service account for searches. Both
+	// empty means that searches are anonymous.
+	BindDN, BindPassword string
+
+	// UserDNTemplate makes the DN of a user from the name put in place of its
+	// %s, as "uid=%s,ou=people,dc=example,dc=org". Then Find asks nothing, and
+	// Verify reads the entry after the bind, with the user's own rights. The
+	// price: Find cannot tell that a user is gone (Groups can), nor show a
+	// display name and mail address, and the entry's DN is its ID, so that
+	// another person of the same name later is the same. Empty means that
+	// users are searched.
+	UserDNTemplate string
+
+	// UserFilter finds a user by the name put in place of each %s. Empty
+	// means "(uid=%s)", with the NameAttribute in place of uid.
+	UserFilter string
+
+	// The attributes of a user. NameAttribute is the canonical name (empty:
+	// uid), IDAttribute what stays when the user is renamed (empty:
+	// entryUUID; the DN of entries without it), DisplayNameAttribute and
+	// EmailAttribute are shown (empty: displayName, mail).
+	NameAttribute, IDAttribute, DisplayNameAttribute, EmailAttribute string
+
+	// GroupFilter finds the groups of a user by the DN put in place of each
+	// %d and the name in place of each %s. Empty means
+	// "(|(member=%d)(uniqueMember=%d)(memberUid=%s))".
+	GroupFilter string
+
+	// GroupNameAttribute is the name of a group. Empty means cn.
+	GroupNameAttribute string
+
+	// MemberOf takes the groups from the memberOf values of the user's entry
+	// where it has any, without a search. Set it only where the server keeps
+	// them complete, as Active Directory and 389 do. OpenLDAP's overlay
+	// knows no change that was made before it was loaded, so false, the
+	// zero value, searches the groups.
+	MemberOf bool
+
+	// Schema is the kind of directory: "auto" and "openldap", which today
+	// mean the same. Empty means auto.
+	Schema string
+
+	// RootCAs are the authorities that servers' certificates must come from.
+	// Nil means those of the system.
+	RootCAs *x509.CertPool
+	// Certificates are shown to servers that ask for one. None by default.
+	Certificates []tls.Certificate
+	// StartTLS encrypts ldap:// connections before anything else is sent, and
+	// goes no further where the server does not. False by default; ldaps://
+	// needs none.
+	StartTLS bool
+	// InsecurePlaintext allows ldap:// without StartTLS to other machines:
+	// everybody on the way reads every password. False allows it to loopback
+	// alone.
+	InsecurePlaintext bool
+
+	// Timeout bounds each call of Find, Verify and Groups, whatever the
+	// number of servers; the deadline of the caller's context bounds a whole
+	// login. Zero means 5 seconds.
+	Timeout time.Duration
+	// CoolDown is how long a server that failed is left alone. Zero means one
+	// second.
+	CoolDown time.Duration
+
+	// SearchConns is the number of service connections to a server; searches
+	// share them. Zero means 2.
+	SearchConns int
+	// BindConns is the number of connections to a server on which passwords
+	// are checked, one at a time each. Zero means 8.
+	BindConns int
+	// MaxWaiting is the number of calls that may wait for a connection to a
+	// server; one more fails at once. Zero means 256.
+	MaxWaiting int
+
+	// Logger gets the operations at debug level and failing servers at warn.
+	// No line has a password. Nil discards.
+	Logger *slog.Logger
+}
+
+// withDefaults returns a copy with every zero field filled.
+func (c Config) withDefaults() Config {
+	c.URLs, c.Certificates = slices.Clone(c.URLs), slices.Clone(c.Certificates)
+	c.UserBaseDN = cmp.Or(c.UserBaseDN, c.BaseDN)
+	c.GroupBaseDN = cmp.Or(c.GroupBaseDN, c.BaseDN)
+	c.NameAttribute = cmp.Or(c.NameAttribute, "uid")
+	c.IDAttribute = cmp.Or(c.IDAttribute, "entryUUID")
+	c.DisplayNameAttribute = cmp.Or(c.DisplayNameAttribute, "displayName")
+	c.EmailAttribute = cmp.Or(c.EmailAttribute, "mail")
+	c.UserFilter = cmp.Or(c.UserFilter, "("+c.NameAttribute+"=%s)")
+	c.GroupNameAttribute = cmp.Or(c.GroupNameAttribute, "cn")
+	c.GroupFilter = cmp.Or(c.GroupFilter, "(|(member=%d)(uniqueMember=%d)(memberUid=%s))")
+	c.Schema = cmp.Or(c.Schema, "auto")
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
+	c.CoolDown = cmp.Or(c.CoolDown, time.Second)
+	c.SearchConns = cmp.Or(c.SearchConns, 2)
+	c.BindConns = cmp.Or(c.BindConns, 8)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 256)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	return c
+}
+
+// check returns the faults of a Config with defaults.
+func (c Config) check() []error {
+	var errs []error
+	fault := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("ldapdir: Config."+format, args...))
+	}
+	if len(c.URLs) == 0 {
+		fault("URLs is required")
+	}
+	if c.UserBaseDN == "" && c.UserDNTemplate == "" {
+		fault("BaseDN or Config.UserBaseDN is required")
+	}
+	if c.GroupBaseDN == "" {
+		fault("BaseDN or Config.GroupBaseDN is required")
+	}
+	if (c.BindDN == "") != (c.BindPassword == "") {
+		// With a DN and no password servers answer "success" and mean
+		// anonymous (RFC 4513 section 5.1.2).
+		fault("BindDN and Config.BindPassword go together: BindDN is %q", c.BindDN)
+	}
+	if c.Schema != "auto" && c.Schema != "openldap" {
+		fault("Schema %q is none of auto, openldap", c.Schema)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"Timeout", c.Timeout}, {"CoolDown", c.CoolDown}} {
+		if d.value < 0 {
+			fault("%s is negative: %v", d.name, d.value)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"SearchConns", c.SearchConns}, {"BindConns", c.BindConns}, {"MaxWaiting", c.MaxWaiting}} {
+		if n.value < 0 {
+			fault("%s is negative: %d", n.name, n.value)
+		}
+	}
+	return append(errs, c.checkTemplates()...)
+}
+
+// checkTemplates tries every DN and filter with a harmless name, so that a
+// typing error shows at the start and not as a failed login.
+func (c Config) checkTemplates() []error {
+	var errs []error
+	for _, d := range []struct{ name, value string }{
+		{"BaseDN", c.BaseDN}, {"UserBaseDN", c.UserBaseDN}, {"GroupBaseDN", c.GroupBaseDN},
+		{"BindDN", c.BindDN}, {"UserDNTemplate", strings.ReplaceAll(c.UserDNTemplate, "%s", "x")},
+	} {
+		if _, err := ldap.ParseDN(d.value); err != nil {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q: %w", d.name, d.value, err))
+		}
+	}
+	// The name must be the first value, or an entry would not tell its name.
+	_, rest, _ := strings.Cut(c.UserDNTemplate, "=")
+	if c.UserDNTemplate != "" && (!strings.HasPrefix(rest, "%s,") || strings.Count(rest, "%s") != 1) {
+		errs = append(errs, fmt.Errorf("ldapdir: Config.UserDNTemplate %q is not attribute=%%s,… with one %%s", c.UserDNTemplate))
+	}
+	for _, f := range []struct{ name, value, needs string }{
+		{"UserFilter", c.UserFilter, "%s"}, {"GroupFilter", c.GroupFilter, "%"},
+	} {
+		if _, err := ldap.CompileFilter(expandFilter(f.value, "x", "cn=x")); err != nil {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q: %w", f.name, f.value, err))
+		}
+		if !strings.Contains(f.value, f.needs) {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q asks for no name", f.name, f.value))
+		}
+	}
+	return errs
+}
+
+// endpoints returns the servers of the URLs.
+func (c Config) endpoints() ([]endpoint, []error) {
+	var all []endpoint
+	var errs []error
+	for _, raw := range c.URLs {
+		e, err := c.endpoint(raw)
+		if err == nil && slices.ContainsFunc(all, func(o endpoint) bool { return o.name == e.name }) {
+			err = errors.New("is there twice")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs %q: %w", raw, err))
+			continue
+		}
+		all = append(all, e)
+	}
+	return all, errs
+}
+
+func (c Config) endpoint(raw string) (endpoint, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return endpoint{}, err
+	}
+	port := map[string]string{"ldap": ldap.DefaultLdapPort, "ldaps": ldap.DefaultLdapsPort}[u.Scheme]
+	host := u.Hostname()
+	secure := u.Scheme == "ldaps"
+	switch {
+	case port == "":
+		return endpoint{}, errors.New("the scheme is neither ldaps nor ldap")
+	case host == "":
+		return endpoint{}, errors.New("no host")
+	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return endpoint{}, errors.New("has more than scheme, host and port")
+	case secure && c.StartTLS:
+		return endpoint{}, errors.New("StartTLS is for ldap:// alone")
+	case !secure && !c.StartTLS && !c.InsecurePlaintext && !loopback(host):
+		return endpoint{}, errors.New("passwords would cross the network in the clear; use ldaps, StartTLS or InsecurePlaintext")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	address := net.JoinHostPort(host, port)
+	e := endpoint{name: u.Scheme + "://" + address, address: address, startTLS: c.StartTLS}
+	if secure || c.StartTLS {
+		e.tls = &tls.Config{ServerName: host, RootCAs: c.RootCAs, Certificates: c.Certificates, MinVersion: tls.VersionTLS12}
+	}
+	return e, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

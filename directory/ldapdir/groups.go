@@ -1,0 +1,116 @@
+package ldapdir
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+)
+
+// maxGroups is how many groups a user may have. More is an error, and so is
+// any shorter limit of the server.
+const maxGroups = 4096
+
+// Groups returns the names of all groups of the entry, asking the entry's node
+// first. With other set it asks the other nodes first, and where there is none
+// that works, the same one over a connection of its own. An entry that was
+// made from Config.UserDNTemplate and not verified is read first, and
+// [directory.ErrNoUser] says that it does not exist.
+func (d *Dir) Groups(ctx context.Context, e directory.Entry, other bool) (directory.GroupSet, error) {
+	ctx, end, err := d.begin(ctx)
+	if err != nil {
+		return directory.GroupSet{}, err
+	}
+	defer end()
+	nodes := d.order(e.Node)
+	if other && len(nodes) > 1 {
+		nodes = append(nodes[1:], nodes[0])
+	}
+	var set directory.GroupSet
+	err = d.each(ctx, nodes, func(ctx context.Context, n *node) (bool, error) {
+		run := n.search
+		if other && n == nodes[len(nodes)-1] {
+			run = n.searchFresh
+		}
+		began := time.Now()
+		names, err := d.groups(ctx, n, e, run, other)
+		set = directory.GroupSet{Names: names, Node: n.name, Read: began}
+		return true, err
+	})
+	if errors.Is(err, directory.ErrNoUser) {
+		return directory.GroupSet{}, err
+	}
+	if err != nil {
+		return directory.GroupSet{}, unavailable(err)
+	}
+	return set, nil
+}
+
+// groups reads the groups from one node.
+func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner, other bool) ([]string, error) {
+	if e.Node == "" || other && d.config.MemberOf {
+		read, err := d.read(ctx, n, e.DN, run)
+		if hasCode(err, ldap.LDAPResultNoSuchObject) {
+			return nil, directory.ErrNoUser
+		}
+		if err != nil {
+			return nil, err
+		}
+		e = read
+	}
+	if names, ok := d.memberOf(e); ok {
+		return names, nil
+	}
+	request := d.request(ctx, d.config.GroupBaseDN,
+		expandFilter(d.config.GroupFilter, e.Name, e.DN), []string{d.config.GroupNameAttribute})
+	request.SizeLimit = maxGroups
+	result, err := d.search(ctx, n, request, run)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(result.Entries))
+	for _, g := range result.Entries {
+		name, err := nameOf(g, d.config.GroupNameAttribute)
+		if err != nil {
+			return nil, err // a group without its name is a part of the list missing
+		}
+		names = append(names, name)
+	}
+	return sorted(names), nil
+}
+
+// memberOf returns the names in the DNs of the groups that came with the
+// entry, if they are to be used and each of them tells its name.
+func (d *Dir) memberOf(e directory.Entry) (names []string, ok bool) {
+	if !d.config.MemberOf || len(e.Groups) == 0 {
+		return nil, false
+	}
+	base, err := ldap.ParseDN(d.config.GroupBaseDN)
+	if err != nil {
+		return nil, false
+	}
+	for _, value := range e.Groups {
+		dn, err := ldap.ParseDN(value)
+		if err != nil {
+			return nil, false
+		}
+		if !base.EqualFold(dn) && !base.AncestorOfFold(dn) {
+			continue
+		}
+		name, ok := rdnValue(dn, d.config.GroupNameAttribute)
+		if !ok {
+			return nil, false
+		}
+		names = append(names, name)
+	}
+	return sorted(names), true
+}
+
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
