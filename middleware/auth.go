@@ -18,6 +18,7 @@ package middleware
 import (
 	"errors"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -54,7 +55,9 @@ type Auth struct {
 	loginPage             *template.Template
 	log                   *slog.Logger
 
+	closing    []io.Closer // what New has made
 	tries      flights
+	ignored    ignoredProxies
 	requests   atomic.Uint64
 	concurrent atomic.Int64
 }
@@ -85,7 +88,12 @@ func New(c Config) (*Auth, error) {
 
 // rooms makes the parts of a, and reports the faults of all of them.
 func (a *Auth) rooms(c Config) error {
-	var errs [5]error
+	var errs [6]error
+	if a.trust == nil {
+		// Trusting nobody still tells that a proxy nobody configured is there.
+		a.trust, errs[5] = proxytrust.New(proxytrust.Config{})
+		a.closing = append(a.closing, a.trust)
+	}
 	orString(&a.cookieName, "JSESSIONID")
 	c.Session.Path = a.context // "" means "/"
 	a.sessions, errs[0] = session.New(c.Session)
@@ -93,11 +101,7 @@ func (a *Auth) rooms(c Config) error {
 	if !c.NoCaptcha {
 		a.captcha, errs[2] = captcha.New(c.Captcha)
 	}
-	a.limited = !c.Attempts.InsecureUnlimited
-	a.challengeAt = max(c.Attempts.Max, 0)
-	if a.challengeAt == 0 {
-		a.challengeAt = 3 // what attempts.Config.Max means by zero
-	}
+	a.limited, a.challengeAt = !c.Attempts.InsecureUnlimited, c.Attempts.Max
 	c.FormToken.Secret = sessionSecret
 	c.FormToken.BasePath = a.context
 	a.tokens, errs[3] = formtoken.New(c.FormToken)
@@ -109,6 +113,7 @@ func (a *Auth) rooms(c Config) error {
 			Timeout:  c.LoginTimeout,
 			Logger:   c.Logger,
 		})
+		a.closing = append(a.closing, a.directory)
 	}
 	return errors.Join(errs[:]...)
 }
@@ -142,4 +147,10 @@ func (a *Auth) FormToken(r *http.Request) string { return a.tokens.Token(r) }
 
 // Close waits for background work to end and may be called twice. It does not
 // close Config's Directory, Store and Trust.
-func (a *Auth) Close() error { return a.directory.Close() }
+func (a *Auth) Close() error {
+	var errs []error
+	for _, c := range a.closing {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}

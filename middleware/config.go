@@ -101,6 +101,9 @@ func (c Config) defaults() Config {
 	if c.Attempts.LoginTimeout == 0 {
 		c.Attempts.LoginTimeout = c.LoginTimeout
 	}
+	if c.Attempts.Max == 0 {
+		c.Attempts.Max = 3
+	}
 	c.Attempts.Challenge = !c.NoCaptcha
 	if c.Store != nil {
 		c.Session.Store = c.Store

@@ -106,13 +106,17 @@ func (a *Auth) resolve(w http.ResponseWriter, r *http.Request) (*http.Request, b
 // forwarded takes client, scheme and host from the trusted proxies, unless an
 // outer handler has already done so.
 func (a *Auth) forwarded(rec *request.Record, r *http.Request) {
-	if a.trust == nil || rec.Resolved {
+	if rec.Resolved {
 		return
 	}
 	c := a.trust.Check(r)
 	rec.Peer, rec.Client, rec.Stopped = c.Peer, c.Addr, c.Stopped
 	rec.Scheme, rec.Host = c.Scheme, c.Host
 	rec.HeaderIgnored, rec.Resolved = c.HeaderIgnored, true
+	if c.HeaderIgnored && a.ignored.first(c.Peer) {
+		a.log.Warn("A forwarding header was ignored, because the peer is not a trusted proxy. If it is a proxy of yours, trust this pattern; until then everybody behind it shares one address.",
+			"pattern", c.Peer.String())
+	}
 }
 
 // fromCookie resolves the session cookie.

@@ -239,3 +239,53 @@ func TestSecretsNeverReachTheLog(t *testing.T) {
 		}
 	}
 }
+
+func TestIgnoredProxyIsLoggedOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	for range 3 {
+		w.do(call{method: "GET", path: "/", header: http.Header{"X-Forwarded-For": {"203.0.113.7"}}})
+	}
+	if n := strings.Count(w.log.String(), "pattern=192.0.2.1"); n != 1 {
+		t.Errorf("the ignored proxy is named %d times, want once:\n%s", n, w.log)
+	}
+}
+
+// TestIgnoredProxyIsNoKnownCaller: behind a proxy that nobody configured,
+// strangers and an integration share one address, so its successes must not
+// give the strangers a count of their own.
+func TestIgnoredProxyIsNoKnownCaller(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		want   int // for the known caller, after failures from elsewhere
+	}{
+		{"a known caller has its own count", nil, 200},
+		{"behind an ignored proxy nobody is known", http.Header{"X-Forwarded-For": {"203.0.113.7"}}, 403},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			from := func(remote, password string) int {
+				r := httptest.NewRequest("GET", "http://jira.example.com/rest/open", nil)
+				r.RemoteAddr = remote
+				r.Header = tt.header.Clone()
+				if r.Header == nil {
+					r.Header = http.Header{}
+				}
+				r.Header.Set("Authorization", basic("fred", password))
+				rec := httptest.NewRecorder()
+				w.app.ServeHTTP(rec, r)
+				return rec.Code
+			}
+			from("192.0.2.1:1", "fredpass")
+			for i := range 3 {
+				from("198.51.100.7:1", fmt.Sprint("wrong", i))
+			}
+			if got := from("192.0.2.1:1", "fredpass"); got != tt.want {
+				t.Errorf("the integration gets %d, want %d", got, tt.want)
+			}
+			if got := from("198.51.100.7:1", "fredpass"); got != 403 {
+				t.Errorf("the stranger gets %d, want 403", got)
+			}
+		})
+	}
+}
