@@ -60,6 +60,7 @@ func TestHopsLeftOfTheClientAreReported(t *testing.T) {
 		{"IPv4 has no brackets", "10.0.0.1:1", "[203.0.113.7]", "10.0.0.1", "", false},
 		{"mapped IPv4 may", "10.0.0.1:1", "[::ffff:203.0.113.7]:80", "203.0.113.7", "", false},
 		{"nothing may follow a bracket", "10.0.0.1:1", "[2001:db8::7]x", "10.0.0.1", "", false},
+		{"a zone ends the walk", "10.0.0.1:1", "8.8.8.8, fe80::7%eth0", "10.0.0.1", "", false},
 		{"quotes are no address", "10.0.0.1:1", `"203.0.113.7"`, "10.0.0.1", "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

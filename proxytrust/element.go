@@ -66,14 +66,12 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	// The first separator tells the family: 192.0.2.1:80 has its dot before
 	// the colon, ::ffff:192.0.2.1 the colon before the dot.
-	i := strings.IndexAny(s, ".:")
-	if i >= 0 && s[i] == '.' {
-		if colon := strings.IndexByte(s, ':'); colon >= 0 {
-			if !isPortSuffix(s[colon:]) {
-				return netip.Addr{}, false
-			}
-			s = s[:colon]
+	colon := strings.IndexByte(s, ':')
+	if colon >= 0 && strings.IndexByte(s[:colon], '.') >= 0 {
+		if !isPortSuffix(s[colon:]) {
+			return netip.Addr{}, false
 		}
+		s = s[:colon]
 	}
 	return parseHopAddr(s)
 }

@@ -9,9 +9,17 @@ import (
 )
 
 const (
-	firstLookup = 2 * time.Second  // what New and Set wait for new names
-	laterLookup = 10 * time.Second // one look-up in the background
-	retry       = 5 * time.Second  // between look-ups of a name without address
+	// firstLookup is what New and Set wait for new names: a program must start
+	// without its DNS, and the operator of Set waits for an answer.
+	firstLookup = 2 * time.Second
+
+	// laterLookup bounds a look-up in the background, where nobody waits. It is
+	// the longer one, or a slow DNS would never get an answer in.
+	laterLookup = 10 * time.Second
+
+	// retry is between two look-ups of a name that has no address. Until it has
+	// one, all clients behind that proxy are one, limits and all.
+	retry = 5 * time.Second
 
 	// staleMax bounds how long a name that no longer resolves keeps its
 	// addresses. Long enough for any outage of the DNS; without an end, the
@@ -26,7 +34,8 @@ type addresses struct {
 	failing bool         // the latest look-up failed
 }
 
-// A finding is the outcome of one look-up.
+// A finding is the outcome of one look-up: addresses, as usable returns them,
+// or an error.
 type finding struct {
 	name  string
 	addrs []netip.Addr
@@ -47,6 +56,8 @@ func (t *Trust) install(patterns []pattern) {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// Names that stay keep their addresses: looked up again, a failing DNS would
+	// turn a harmless Set into the loss of a proxy.
 	names := make(map[string]addresses)
 	for _, p := range patterns {
 		if p.name != "" {
@@ -142,7 +153,9 @@ func (t *Trust) refreshNames() {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() == nil && t.learn(found) {
+	// Building the table costs milliseconds with many prefixes, and nearly
+	// every look-up finds what the last one found.
+	if t.learn(found) {
 		t.table.Store(newTable(t.patterns, t.names))
 	}
 }
@@ -152,7 +165,8 @@ func (t *Trust) refreshNames() {
 func (t *Trust) lookUp(names []string, limit time.Duration) []finding {
 	ctx, cancel := context.WithTimeout(t.ctx, limit)
 	defer cancel()
-	answers := make(chan finding, len(names)) // so that a late one blocks nobody
+	// Buffered for all, so that an answer after the limit blocks nobody.
+	answers := make(chan finding, len(names))
 	for _, name := range names {
 		t.work.Go(func() { answers <- t.ask(ctx, name) })
 	}
@@ -167,6 +181,8 @@ func (t *Trust) lookUp(names []string, limit time.Duration) []finding {
 			delete(missing, f.name)
 			found = append(found, f)
 		case <-ctx.Done():
+			// Not waiting for the answers bounds New and Set even with a
+			// Resolver that does not keep to its context.
 			for name := range missing {
 				found = append(found, finding{name: name, err: errNoAnswer})
 			}
@@ -220,7 +236,10 @@ func (t *Trust) learn(found []finding) (changed bool) {
 	return changed
 }
 
-// learnOne returns what is known after f, and logs each change once.
+// learnOne returns what is known after f, and logs each change once. A failure
+// takes nothing away for a day, not even "no such host": services that restart
+// answer so for a moment, and a proxy that is not trusted for that moment puts
+// all its clients on one address.
 func (t *Trust) learnOne(old addresses, f finding) addresses {
 	now := time.Now()
 	if f.err == nil {

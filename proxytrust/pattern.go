@@ -87,14 +87,14 @@ func checkCharacters(s string) error {
 		case unicode.IsSpace(r):
 			return fmt.Errorf("whitespace %U: entries are not trimmed", r)
 		case r == ',' || r == ';':
-			return fmt.Errorf("%q separates entries: an entry holds one address or hostname", r)
+			return errors.New("a comma or semicolon makes a list: an entry holds one address or hostname")
 		case r >= utf8.RuneSelf:
 			return fmt.Errorf("%q is neither part of an address nor of a hostname "+
 				"(international names are written in their xn-- form)", r)
 		}
 	}
 	if strings.Contains(s, "://") {
-		return errors.New("a URL is not a pattern: write the hostname or address alone")
+		return errors.New("a URL is not a pattern: write the hostname or address alone, without scheme and path")
 	}
 	return nil
 }
@@ -102,6 +102,8 @@ func checkCharacters(s string) error {
 // parseWildcard returns the prefix of 192.168.* or 192.168.*.*: one to three
 // octets, then at least one wildcard.
 func parseWildcard(s string) (netip.Prefix, error) {
+	// It reads like "any proxy" and means "any client chooses its address".
+	// Who wants that says so for each family.
 	if strings.Trim(s, "*.") == "" {
 		return netip.Prefix{}, errors.New("the wildcard would trust everybody: " +
 			"if that is meant, write 0.0.0.0/0 and ::/0")
@@ -110,6 +112,8 @@ func parseWildcard(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("a wildcard stands for whole octets at the end of " +
 			"an IPv4 address only, not in a hostname, an IPv6 address or beside a prefix length")
 	}
+	// Too many octets are counted in the end, so that an error names what is
+	// wrong first from the left.
 	var octets [4]byte
 	labels := strings.Split(s, ".")
 	fixed := 0
@@ -124,6 +128,7 @@ func parseWildcard(s string) (netip.Prefix, error) {
 		}
 		fixed++
 	}
+	// 10.*.0.1 is no prefix, and the field knows no such pattern.
 	for _, label := range labels[fixed:] {
 		if label != "*" {
 			return netip.Prefix{}, fmt.Errorf("%q after a wildcard: after the first, "+
@@ -159,7 +164,8 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	if a.Is4In6() {
-		// Peers are compared as IPv4, so the length must be one of IPv4, too.
+		// Peers are compared as IPv4, so the length must be one of IPv4, too:
+		// a shorter one would silently cover no IPv4 peer at all.
 		if bits < 96 {
 			return netip.Prefix{}, fmt.Errorf("prefix length %d on an IPv4-mapped address "+
 				"reaches beyond IPv4: write the IPv4 prefix", bits)
@@ -172,6 +178,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 // parseLength returns the prefix length s, at most limit.
 func parseLength(s string, limit int) (int, error) {
 	switch {
+	// A netmask can have holes (255.0.255.0), which no prefix can express.
 	case strings.Contains(s, "."):
 		return 0, errors.New("the prefix length is written as a number of bits, " +
 			"such as /8, not as a netmask")
@@ -212,6 +219,7 @@ func parseAddress(s string) (netip.Addr, error) {
 	case !strings.Contains(s, ":"):
 		return parseIPv4(s)
 	}
+	// IPv6 has one notation only (RFC 4291 section 2.2), which netip knows.
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Addr{}, errors.New("not an IPv6 address")
@@ -271,6 +279,7 @@ func isRange(s string) bool {
 	if !ok {
 		return false
 	}
+	// The first half alone decides, for 10-0-0-1.example is a hostname.
 	_, err := netip.ParseAddr(from)
 	return err == nil && strings.Trim(to, "0123456789abcdefABCDEF.:") == ""
 }
@@ -285,6 +294,7 @@ func parseName(s string) (string, error) {
 	case len(labels) <= 4 && !hasWord(labels):
 		return "", errors.New("a number in hexadecimal is neither an address nor a hostname")
 	}
+	// In one case, so that one name in two spellings is looked up once.
 	return strings.ToLower(s), nil
 }
 
