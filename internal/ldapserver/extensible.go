@@ -18,7 +18,7 @@ const (
 
 type (
 	// An extensibleFilter is (key:dn:=value) with a rule of this server; an
-	// empty key stands for every attribute that has the rule.
+	// empty key stands for every attribute that the rule applies to.
 	extensibleFilter struct {
 		key, value string
 		rule       rule
@@ -38,7 +38,7 @@ type (
 
 func (f extensibleFilter) eval(t *tree, e *entry) truth {
 	for _, a := range e.attrs {
-		if f.key != "" && a.key != f.key || f.key == "" && a.rule != f.rule {
+		if f.key != "" && a.key != f.key || f.key == "" && a.rule.text() != f.rule.text() {
 			continue
 		}
 		for _, v := range a.values {
@@ -54,6 +54,15 @@ func (f extensibleFilter) eval(t *tree, e *entry) truth {
 		return undefined
 	}
 	return isFalse
+}
+
+// text maps the two rules over plain text to one: either applies to a value
+// of the other.
+func (r rule) text() rule {
+	if r == caseExact {
+		return caseIgnore
+	}
+	return r
 }
 
 // inDN reports whether a part of the entry's name has the value.

@@ -247,8 +247,8 @@ func (s *search) run(ctx context.Context) (Result, *page) {
 func (s *search) scan(ctx context.Context, base string, start uint64) (Result, *page) {
 	for i := start; i < uint64(len(s.tree.entries)); i++ {
 		e := s.tree.entries[i]
-		if i%64 == 0 && ctx.Err() != nil {
-			return Result{Code: ldap.LDAPResultTimeLimitExceeded}, nil
+		if ctx.Err() != nil {
+			break
 		}
 		if !s.inScope(e, base) || s.filter.eval(s.tree, e) != isTrue {
 			continue
@@ -262,6 +262,9 @@ func (s *search) scan(ctx context.Context, base string, start uint64) (Result, *
 		if !s.entry(ctx, e) {
 			return Result{Code: ldap.LDAPResultOther}, nil
 		}
+	}
+	if ctx.Err() != nil {
+		return Result{Code: ldap.LDAPResultTimeLimitExceeded}, nil
 	}
 	return Result{}, nil
 }

@@ -78,8 +78,10 @@ func newTree(list []Entry, memberOf bool) (*tree, error) {
 		serial: uint64(now.UnixNano()),
 	}
 	// What every schema has, though no entry may.
-	for _, key := range []string{"cn", "dc", "description", "displayname", "givenname", "mail", "member",
-		"memberof", "memberuid", "ou", "sn", "uid", "uniquemember", "userpassword"} {
+	for _, key := range []string{"cn", "dc", "department", "description", "displayname", "employeenumber",
+		"entrydn", "gidnumber", "givenname", "homedirectory", "l", "mail", "manager", "member", "memberof",
+		"memberuid", "mobile", "o", "ou", "owner", "samaccountname", "sn", "telephonenumber", "title", "uid",
+		"uidnumber", "uniquemember", "useraccountcontrol", "userpassword", "userprincipalname"} {
 		t.types[key] = true
 	}
 	var errs []error
