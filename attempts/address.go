@@ -104,10 +104,10 @@ func (s *addressShard) place() *limiter {
 		return s.ring[len(s.ring)-1]
 	}
 	var best *limiter
-	most := 1.0
+	most, now := 1.0, time.Now()
 	for range looks {
 		s.hand = (s.hand + 1) % len(s.ring)
-		if n := s.ring[s.hand].Tokens(); n >= most {
+		if n := s.ring[s.hand].TokensAt(now); n >= most {
 			best, most = s.ring[s.hand], n
 		}
 	}

@@ -34,6 +34,20 @@ func (s *shard) file(i uint32, most int) {
 	l.tail = i
 }
 
+// fileFirst moves record i to the front of the list of class c: its time is
+// over, so it goes before those that are in use.
+func (s *shard) fileFirst(i uint32, c class) {
+	s.unfile(i)
+	u, l := s.users.at(i), &s.lists[c]
+	u.class, u.next = c, l.head
+	if l.head != 0 {
+		s.users.at(l.head).prev = i
+	} else {
+		l.tail = i
+	}
+	l.head = i
+}
+
 // unfile takes record i out of its list.
 func (s *shard) unfile(i uint32) {
 	u := s.users.at(i)
@@ -90,18 +104,22 @@ func (s *shard) sweep(p Policy, now time.Duration) {
 	}
 }
 
-// refresh settles record i and drops it when it is dead. A record that was
-// held and need not be any longer goes to the end of its new list.
+// refresh settles record i, drops it when it is dead, and lets it go first
+// when it was held and need not be any longer.
 func (s *shard) refresh(i uint32, p Policy, now time.Duration) {
 	u := s.users.at(i)
 	if !u.live {
 		return
 	}
 	s.settleUser(u, p.Window, now)
-	if s.dead(u, now) {
+	switch {
+	case s.dead(u, now):
 		s.drop(i)
-	} else if u.class == held && s.classify(u, p.Max) != held {
-		s.file(i, p.Max)
+	case u.class != held:
+	default:
+		if c := s.classify(u, p.Max); c != held {
+			s.fileFirst(i, c)
+		}
 	}
 }
 

@@ -66,7 +66,8 @@ func foldOnce(name string) string {
 	// case folding leaves a dot above; other software leaves the dot. All
 	// three have to meet.
 	s = strings.ReplaceAll(s, "\u0130", "i")
-	s = norm.NFKC.String(cases.Fold().String(s))
+	// Lower case last: x/text does not fold the small Cherokee letters.
+	s = norm.NFKC.String(strings.ToLower(cases.Fold().String(s)))
 	s = strings.ReplaceAll(s, "i\u0307", "i")
 	return strings.Join(strings.Fields(prepare(s)), " ")
 }

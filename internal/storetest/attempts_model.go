@@ -51,8 +51,13 @@ func (m *AttemptsModel) user(name string, window time.Duration) *modelUser {
 			delete(u.pairs, client)
 		}
 	}
+	pending := len(u.own.pending)
+	for _, c := range u.pairs {
+		pending += len(c.pending)
+	}
+	// A record with pending tries stays as it is, its history included.
 	h := u.status
-	if m.Now().Sub(h.LastLogin) >= 400*24*time.Hour && m.Now().Sub(h.LastFailed) >= 400*24*time.Hour {
+	if pending == 0 && m.Now().Sub(h.LastLogin) >= 400*24*time.Hour && m.Now().Sub(h.LastFailed) >= 400*24*time.Hour {
 		u.status = attempts.Status{}
 	}
 	return u
