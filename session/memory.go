@@ -16,8 +16,10 @@ const (
 // A MemoryConfig bounds a Memory. The zero MemoryConfig is valid.
 type MemoryConfig struct {
 	// Max is how many sessions of users are held, remember-me series
-	// included; past it the one that has not been used for the longest goes.
-	// Zero or less means 1,048,576.
+	// included. Past it the one goes that has not been used for the longest
+	// in the same 256th of the store, which holds all of the user who logs
+	// in: so who logs in without end pushes out mostly himself. Zero or less
+	// means 1,048,576.
 	Max int
 
 	// MaxAnonymous is the same for sessions of visitors, which are counted

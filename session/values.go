@@ -88,12 +88,14 @@ type edit struct {
 	set     map[any]any
 	removed map[any]any // the keys; their values are not used
 	all     bool        // whatever is there goes
+	base    string      // the gob that the edit began with,
+	after   map[any]any // and what it makes of it
 }
 
 // editOf compares g with base, the values it began with. Gob writes a map in
 // no order, so values are compared and not their bytes.
 func editOf(base string, g *sessions.Session) (edit, error) {
-	e := edit{name: g.Name(), set: make(map[any]any)}
+	e := edit{name: g.Name(), set: make(map[any]any), base: base, after: g.Values}
 	if g.Options != nil && g.Options.MaxAge < 0 {
 		e.all = true
 		return e, nil
@@ -117,18 +119,27 @@ func (e edit) empty() bool { return !e.all && len(e.set) == 0 && len(e.removed) 
 
 // apply returns the gob of blob's values after the edit.
 func (e edit) apply(blob string) (string, error) {
+	values, err := e.merge(blob)
+	if err == nil {
+		blob, err = encodeValues(values)
+	}
+	if err != nil {
+		return "", fmt.Errorf("session: values %q: %w", e.name, err)
+	}
+	return blob, nil
+}
+
+// merge returns the values of blob after the edit.
+func (e edit) merge(blob string) (map[any]any, error) {
 	if e.all {
-		blob = ""
+		return e.set, nil
+	}
+	// Nobody has saved meanwhile, which is nearly always.
+	if blob == e.base {
+		return e.after, nil
 	}
 	values, err := decodeValues(blob)
-	if err != nil {
-		return "", fmt.Errorf("session: values %q: %w", e.name, err)
-	}
 	maps.DeleteFunc(values, func(k, _ any) bool { _, ok := e.removed[k]; return ok })
 	maps.Copy(values, e.set)
-	text, err := encodeValues(values)
-	if err != nil {
-		return "", fmt.Errorf("session: values %q: %w", e.name, err)
-	}
-	return text, nil
+	return values, err
 }
