@@ -101,8 +101,8 @@ func FromContext(ctx context.Context) (c Client, ok bool) {
 
 // NewContext returns a copy of ctx that carries c, for applications that find
 // out about their clients in another way and want the handlers inside to
-// believe it. All fields are taken as they are: a Scheme other than "https"
-// makes session cookies without Secure, so set Scheme and Host, too.
+// believe it. An empty Scheme or Host means that of the connection; set them
+// where a proxy ends TLS, or session cookies lack Secure.
 func NewContext(ctx context.Context, c Client) context.Context {
 	record := new(request.Record)
 	if old := request.From(ctx); old != nil {

@@ -77,34 +77,42 @@ func (c *Record) Attach(r *http.Request) *http.Request {
 	if old := From(r.Context()); old != nil {
 		*c = *old
 	} else {
-		c.fill(r)
+		c.Peer = Peer(r)
+		c.Client = c.Peer
 	}
 	c.Context = r.Context()
+	c.complete(r)
 	return r.WithContext(c)
 }
 
-// fill takes client, scheme and host from the connection alone.
-func (c *Record) fill(r *http.Request) {
-	c.Peer = Peer(r)
-	c.Client = c.Peer
-	c.Scheme = "http"
-	if r.TLS != nil {
-		c.Scheme = "https"
+// complete takes scheme and host from the connection where nobody has told
+// them: an empty scheme would cost cookies their Secure.
+func (c *Record) complete(r *http.Request) {
+	if c.Scheme == "" {
+		c.Scheme = "http"
+		if r.TLS != nil {
+			c.Scheme = "https"
+		}
 	}
-	c.Host = r.Host
+	if c.Host == "" {
+		c.Host = r.Host
+	}
 }
 
 // Peer returns the address of r's TCP peer, without port and zone, or an
-// invalid address when RemoteAddr holds none (a unix socket, a test).
+// invalid address when RemoteAddr holds none (a unix socket, a test, "::").
 // ::ffff:192.0.2.1 is folded to 192.0.2.1, or a client could pick a second
 // spelling of its address.
 func Peer(r *http.Request) netip.Addr {
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return ap.Addr().Unmap().WithZone("")
-	}
-	a, err := netip.ParseAddr(r.RemoteAddr)
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	a := ap.Addr()
 	if err != nil {
+		if a, err = netip.ParseAddr(r.RemoteAddr); err != nil {
+			return netip.Addr{}
+		}
+	}
+	if a = a.Unmap().WithZone(""); a.IsUnspecified() {
 		return netip.Addr{}
 	}
-	return a.Unmap().WithZone("")
+	return a
 }

@@ -18,6 +18,7 @@ func TestPeer(t *testing.T) {
 		{"an address without a port", "192.0.2.1", "192.0.2.1"},
 		{"a unix socket has none", "@", "invalid IP"},
 		{"empty", "", "invalid IP"},
+		{"the unspecified address is nobody's", "[::]:1", "invalid IP"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
@@ -40,6 +41,14 @@ func TestForkFillsFromTheConnection(t *testing.T) {
 	}
 	if request.From(r2.Context()) != c || request.From(r.Context()) != nil {
 		t.Error("the record must hang on the copy and on the copy alone")
+	}
+}
+
+func TestForkCompletesWhatAResolverLeftOpen(t *testing.T) {
+	first, r := request.Fork(httptest.NewRequest("GET", "https://jira.example.com/", nil))
+	first.Scheme, first.Host = "", ""
+	if c, _ := request.Fork(r); c.Scheme != "https" || c.Host != "jira.example.com" {
+		t.Errorf("record = %q, %q; want the connection's", c.Scheme, c.Host)
 	}
 }
 
