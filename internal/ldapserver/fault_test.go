@@ -1,6 +1,9 @@
 package ldapserver
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -203,12 +206,18 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+// The time of a search is up when its context ends.
 func TestTimeLimit(t *testing.T) {
 	s := start(t, Config{Entries: testEntries()})
-	s.SetFault(Fault{Endless: true})
-	q := searchFor("(uid=*)")
-	q.TimeLimit = 1
-	if _, err := dial(t, s.URL()).Search(q); resultOf(err) != 3 {
-		t.Errorf("got %v, want result 3", err)
+	m, err := readMessage(bufio.NewReader(bytes.NewReader(searchPacket(t, 1, suffix, "(uid=*)"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := &wire{}
+	newConn(s, w).search(ctx, m, &Fault{Endless: true})
+	if got := codes(t, w.out.Bytes()); len(got) != 1 || got[0] != [2]int64{1, 3} {
+		t.Errorf("answered %v, want result 3 alone", got)
 	}
 }
