@@ -13,29 +13,49 @@ import (
 )
 
 // attrs are the fields of every line of the security log.
-func attrs(r *http.Request, user string) []any {
+func (a *Auth) attrs(r *http.Request, user string) []any {
 	if user == "" {
 		user = "anonymous"
 	}
-	a := make([]any, 0, 16)
-	a = append(a, "user", user)
-	if rec := request.From(r.Context()); rec != nil {
-		a = append(a, "client", rec.Client.String(), "peer", rec.Peer.String())
-		if rec.HeaderIgnored {
-			// The one line that names the proxy nobody configured.
-			a = append(a, "ignored_proxy", rec.Peer.String())
-		}
-		if id := identityOf(r.Context()); id != nil {
-			a = append(a, "request", id.RequestID, "session", id.SessionID)
+	at := make([]any, 0, 16)
+	at = append(at, "user", user)
+	if id := identityOf(r.Context()); id != nil {
+		at = append(at, "request", id.RequestID)
+		if id.SessionID != "" {
+			at = append(at, "session", id.SessionID)
 		}
 	}
-	return append(a, "method", r.Method, "path", r.URL.Path)
+	if rec := request.From(r.Context()); rec != nil {
+		at = append(at, "client", rec.Client.String(), "chain", a.chain(r))
+		if rec.HeaderIgnored {
+			at = append(at, "ignored_proxy", rec.Peer.String())
+		}
+	}
+	return append(at, "method", r.Method, "path", clip(r.URL.Path))
+}
+
+// chain returns the steps from the peer to the client, the peer first.
+func (a *Auth) chain(r *http.Request) string {
+	const most = 16 // trusted proxies in a row; what strangers forge is not walked
+	hops := a.trust.Explain(r).Hops
+	var b strings.Builder
+	for i, h := range hops[:min(len(hops), most)] {
+		if i > 0 {
+			b.WriteString(" < ")
+		}
+		if h.Addr.IsValid() {
+			b.WriteString(h.Addr.String())
+		} else {
+			b.WriteString(strconv.Quote(clip(h.Text)))
+		}
+	}
+	return b.String()
 }
 
 // logLogin writes the line that operators look for after a login try.
 func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error) {
 	name := quoted(c.Name)
-	at := attrs(r, clip(c.Name))
+	at := a.attrs(r, clip(c.Name))
 	var refused *attempts.RefusedError
 	switch {
 	case err == nil:
@@ -65,20 +85,20 @@ func (a *Auth) logLogout(r *http.Request) {
 }
 
 func (a *Auth) logForged(r *http.Request, err error) {
-	a.log.Warn("XSRF check failed", append(attrs(r, userName(r)), "error", err)...)
+	a.log.Warn("XSRF check failed", append(a.attrs(r, userName(r)), "error", err)...)
 }
 
 func (a *Auth) logAmbiguous(r *http.Request) {
-	a.log.Warn("two live session cookies in one request: nobody is logged in by them", attrs(r, "")...)
+	a.log.Warn("two live session cookies in one request: nobody is logged in by them", a.attrs(r, "")...)
 }
 
 // logUnknown reports that store or directory did not answer.
 func (a *Auth) logUnknown(r *http.Request, err error) {
-	a.log.Error("no verdict: store or directory did not answer", append(attrs(r, userName(r)), "error", err)...)
+	a.log.Error("no verdict: store or directory did not answer", append(a.attrs(r, userName(r)), "error", err)...)
 }
 
 func (a *Auth) logRequest(r *http.Request, msg string, more ...any) {
-	a.log.Info(msg, append(attrs(r, userName(r)), more...)...)
+	a.log.Info(msg, append(a.attrs(r, userName(r)), more...)...)
 }
 
 func userName(r *http.Request) string {
