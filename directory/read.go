@@ -111,9 +111,9 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 		s.pause(now, d.config.TTL)
 	}
 	d.mu.Unlock()
+	d.report(s.name, err)
 	f.user, f.err = u, err
 	close(f.done)
-	d.report(s.name, err)
 }
 
 // merge returns what is known after a complete read. One node's word is taken

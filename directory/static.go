@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // staticNode is the node name of every answer of a [Static].
@@ -151,12 +152,15 @@ func (s *Static) byID(id string) staticPerson {
 }
 
 // foldName maps names that differ in letter case alone to one: the smallest
-// rune of each orbit of simple folding.
+// rune of each orbit of simple folding, in lower case if it is ASCII.
 func foldName(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
 			least = min(least, f)
+		}
+		if least < utf8.RuneSelf {
+			return unicode.ToLower(least)
 		}
 		return least
 	}, name)
