@@ -9,7 +9,7 @@ import (
 
 // MemoryConfig configures a [Memory].
 type MemoryConfig struct {
-	// Max is how many challenges may be open at once, at about 300 bytes
+	// Max is how many challenges may be open at once, at about 200 bytes
 	// each. Zero and less mean 100,000.
 	Max int
 }

@@ -190,7 +190,10 @@ type recorder struct {
 
 // Read implements [io.Reader].
 func (c *recorder) Read(p []byte) (int, error) {
-	if c.left == 0 {
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case c.left == 0:
 		return 0, c.end()
 	}
 	n, err := c.src.Read(p[:min(int64(len(p)), c.left)])
@@ -206,12 +209,14 @@ func (c *recorder) Read(p []byte) (int, error) {
 func (c *recorder) end() error {
 	var b [1]byte
 	n, err := io.ReadFull(c.src, b[:])
-	if n == 0 {
-		return err
+	c.seen = append(c.seen, b[:n]...)
+	if n > 0 {
+		err = ErrTooLarge
 	}
-	c.seen = append(c.seen, b[0])
-	c.err = ErrTooLarge
-	return c.err
+	if err != io.EOF {
+		c.err = err
+	}
+	return err
 }
 
 // fault returns why no token was found: a fault of the connection or the

@@ -76,6 +76,27 @@ func TestNoOtherSpellingPasses(t *testing.T) {
 	}
 }
 
+// base64 decoders skip line ends, so that a token which ends in a zero byte
+// could be written without it.
+func TestLineEndStandsForNothing(t *testing.T) {
+	raw := make([]byte, 32)
+	for raw[0] = 1; ; raw[1]++ {
+		copy(raw[16:], reference(secret, raw[:16]))
+		if raw[31] == 0 {
+			break
+		}
+		if raw[1] == 255 {
+			raw[2]++
+		}
+	}
+	if !verify(secret, base64.RawURLEncoding.EncodeToString(raw)) {
+		t.Fatal("the token itself is refused")
+	}
+	if short := base64.RawURLEncoding.EncodeToString(raw[:31]); verify(secret, short+"\n") || verify(secret, "\r"+short) {
+		t.Error("the token without its last byte passes")
+	}
+}
+
 func TestShortSecretRefusesEverything(t *testing.T) {
 	for _, s := range [][]byte{nil, {}, {1}, secret[:15]} {
 		g := newGuard(t, Config{Secret: fixed(s)})
