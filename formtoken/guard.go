@@ -66,8 +66,8 @@ type Config struct {
 	// Secret returns the secret of the request's session: at least 16 random
 	// bytes that change at login and logout. Nothing is kept of it. A nil
 	// func, or an empty result, leaves the request to the origin rule alone;
-	// a secret that is too short refuses every token. It is called at most
-	// once a check, and never for a GET.
+	// a secret that is too short refuses every token. Token calls it
+	// once; a check at most once, and never for a GET or for JSON.
 	Secret func(*http.Request) []byte
 
 	// TrustedOrigins lists other origins whose pages may send unsafe
