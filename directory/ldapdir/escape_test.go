@@ -1,0 +1,158 @@
+package ldapdir_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/internal/slapdtest"
+)
+
+type escapingRow struct {
+	ID          string `json:"id"`
+	Username    string `json:"username"`
+	FilterValue string `json:"filter_value"`
+	DNValue     string `json:"dn_value"`
+}
+
+func escapingRows(t *testing.T) []escapingRow {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/ldap_escaping.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Count int           `json:"count"`
+		Rows  []escapingRow `json:"rows"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Rows) == 0 || len(file.Rows) != file.Count {
+		t.Fatalf("%d rows, want %d", len(file.Rows), file.Count)
+	}
+	return file.Rows
+}
+
+// refused are the rows whose names no user may have: policy I4 of the file.
+var refused = []string{"ldap_escaping-027", "ldap_escaping-089", "ldap_escaping-095"}
+
+// tooLong is a name that slapd cannot add (result 80 in the file) but that may
+// be asked for.
+const tooLong = "ldap_escaping-093"
+
+// Every name of the file is an entry of a real server, and is found under its
+// filter, logs in by search and by template, and has its group: by DN and by
+// memberUid.
+func TestNamesReachSlapdAsTheyAre(t *testing.T) {
+	rows := escapingRows(t)
+	s := slapdtest.Start(t, slapdtest.Config{})
+	admin, err := ldap.DialURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.Bind(slapdtest.RootDN, slapdtest.RootPassword); err != nil {
+		t.Fatal(err)
+	}
+	search := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserFilter: "(&(objectClass=inetOrgPerson)(uid=%s))"})
+	template := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s," + slapdtest.PeopleDN})
+	for _, id := range append([]string{tooLong}, refused...) {
+		if !slices.ContainsFunc(rows, func(r escapingRow) bool { return r.ID == id }) {
+			t.Errorf("no row %s", id)
+		}
+	}
+	for _, row := range rows {
+		t.Run(row.ID, func(t *testing.T) {
+			if slices.Contains(refused, row.ID) {
+				mustRefuse(t, s, row.Username, search, template)
+				return
+			}
+			if row.ID == tooLong {
+				if _, err := search.Find(t.Context(), row.Username); !errors.Is(err, directory.ErrNoUser) {
+					t.Error(err)
+				}
+				return
+			}
+			addPerson(t, admin, row)
+			mustLogIn(t, row.Username, search, template)
+		})
+	}
+}
+
+func mustRefuse(t *testing.T, s *slapdtest.Server, name string, dirs ...*ldapdir.Dir) {
+	t.Helper()
+	before := s.Counts()
+	for _, d := range dirs {
+		if _, err := d.Find(t.Context(), name); !errors.Is(err, directory.ErrBadName) || !errors.Is(err, directory.ErrNoUser) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if got := s.Counts().Sub(before); got.Operations != 0 {
+		t.Errorf("%q was asked for: %+v", name, got)
+	}
+}
+
+func mustLogIn(t *testing.T, name string, dirs ...*ldapdir.Dir) {
+	t.Helper()
+	for _, d := range dirs {
+		e, g, err := login(t.Context(), d, name, "geheim")
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		// slapd forgets spaces around a value when it is part of a DN.
+		if strings.TrimSpace(e.Name) != strings.TrimSpace(name) {
+			t.Errorf("found %q, want %q", e.Name, name)
+		}
+		want := []string{"by dn", "by uid"}
+		if !ascii(name) {
+			want = want[:1]
+		}
+		if !slices.Equal(g.Names, want) {
+			t.Errorf("groups of %q: %q, want %q", name, g.Names, want)
+		}
+	}
+}
+
+// ascii tells what memberUid can hold (IA5 String, RFC 2307).
+func ascii(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 })
+}
+
+// addPerson adds the entry under the DN of the row, and its two groups, until
+// the end of the test.
+func addPerson(t *testing.T, admin *ldap.Conn, row escapingRow) {
+	t.Helper()
+	dn := "uid=" + row.DNValue + "," + slapdtest.PeopleDN
+	person := ldap.NewAddRequest(dn, nil)
+	person.Attribute("objectClass", []string{"inetOrgPerson"})
+	person.Attribute("uid", []string{row.Username})
+	person.Attribute("cn", []string{"x"})
+	person.Attribute("sn", []string{"x"})
+	person.Attribute("userPassword", []string{"geheim"})
+	byDN := ldap.NewAddRequest("cn=by dn,"+slapdtest.GroupsDN, nil)
+	byDN.Attribute("objectClass", []string{"groupOfNames"})
+	byDN.Attribute("member", []string{dn})
+	byUID := ldap.NewAddRequest("cn=by uid,"+slapdtest.GroupsDN, nil)
+	byUID.Attribute("objectClass", []string{"posixGroup"})
+	byUID.Attribute("gidNumber", []string{"1000"})
+	byUID.Attribute("memberUid", []string{row.Username})
+	all := []*ldap.AddRequest{person, byDN}
+	if ascii(row.Username) {
+		all = append(all, byUID)
+	}
+	for _, r := range all {
+		if err := admin.Add(r); err != nil {
+			t.Fatalf("%s: %v", r.DN, err)
+		}
+		t.Cleanup(func() { admin.Del(ldap.NewDelRequest(r.DN, nil)) })
+	}
+}

@@ -1,0 +1,147 @@
+package ldapdir_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/internal/slapdtest"
+)
+
+// descriptors counts the open files of this process.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(entries)
+}
+
+// crowd logs everybody in at once and counts the verdicts.
+func crowd(ctx context.Context, d *ldapdir.Dir, names []string) (good, unavailable int, other error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, name := range names {
+		wg.Go(func() {
+			_, _, err := login(ctx, d, name, "pw-"+name)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				good++
+			case errors.Is(err, directory.ErrUnavailable):
+				unavailable++
+			default:
+				other = err
+			}
+		})
+	}
+	wg.Wait()
+	return good, unavailable, other
+}
+
+// The outages of a real server, over ldaps: nobody is refused because of them,
+// nobody waits longer than the deadline, and when it is back all is as before,
+// down to goroutines and descriptors.
+func TestOutageAndRecovery(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{Users: 40, Groups: 10})
+	const timeout = time.Second
+	d := open(t, ldapdir.Config{URLs: []string{s.TLSURL()}, RootCAs: s.Roots(), Timeout: timeout, CoolDown: 200 * time.Millisecond})
+	healthy := func() error {
+		good, _, err := crowd(t.Context(), d, s.Names())
+		if good != len(s.Names()) {
+			return fmt.Errorf("%d of %d logins, %v", good, len(s.Names()), err)
+		}
+		return nil
+	}
+	eventually(t, healthy)
+	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	for _, outage := range []struct {
+		name       string
+		begin, end func()
+	}{
+		{"killed and restarted", s.Kill, s.Restart},
+		{"restarted unnoticed", s.Restart, func() {}},
+		{"stopped and continued", s.Stop, s.Cont},
+		{"stopped, then killed and restarted", s.Stop, s.Restart},
+	} {
+		t.Run(outage.name, func(t *testing.T) {
+			outage.begin()
+			for range 3 {
+				began := time.Now()
+				_, _, err := crowd(t.Context(), d, s.Names())
+				if err != nil {
+					t.Errorf("an outage was taken for a verdict: %v", err)
+				}
+				// Find, Verify and Groups have a deadline each here.
+				if took := time.Since(began); took > 3*timeout+500*time.Millisecond {
+					t.Errorf("took %v", took)
+				}
+			}
+			outage.end()
+			eventually(t, healthy)
+			eventually(t, func() error {
+				if g, f := runtime.NumGoroutine(), descriptors(t); g > goroutines+8 || f > files+4 {
+					return fmt.Errorf("%d goroutines and %d files, before %d and %d", g, f, goroutines, files)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// With a deadline for the whole login, a stopped server costs it once; the
+// next login hears at once that there is no verdict.
+func TestStoppedServerCostsOneDeadline(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{Users: 1})
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, CoolDown: time.Minute})
+	if _, _, err := login(t.Context(), d, "u00000", "pw-u00000"); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	for i, limit := range []time.Duration{1200 * time.Millisecond, 100 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		began := time.Now()
+		_, _, err := login(ctx, d, "u00000", "pw-u00000")
+		cancel()
+		if took := time.Since(began); !errors.Is(err, directory.ErrUnavailable) || took > limit {
+			t.Errorf("login %d: %v after %v", i, err, took)
+		}
+	}
+}
+
+func TestSecondServerTakesOver(t *testing.T) {
+	first := slapdtest.Start(t, slapdtest.Config{Users: 10, Groups: 5})
+	second := slapdtest.Start(t, slapdtest.Config{Users: 10, Groups: 5})
+	d := open(t, ldapdir.Config{URLs: []string{first.URL(), second.URL()}, Timeout: 2 * time.Second, CoolDown: 100 * time.Millisecond})
+	for name, step := range map[string]struct{ begin, end func() }{
+		"killed":  {first.Kill, first.Restart},
+		"stopped": {first.Stop, first.Cont},
+	} {
+		if good, _, err := crowd(t.Context(), d, first.Names()); good != 10 {
+			t.Fatalf("%s: before: %d of 10 logins, %v", name, good, err)
+		}
+		step.begin()
+		for range 5 {
+			if _, g, err := login(t.Context(), d, "u00001", "pw-u00001"); err != nil || g.Node != second.URL() {
+				t.Errorf("%s: %+v, %v", name, g, err)
+			}
+		}
+		step.end()
+		eventually(t, func() error {
+			e, _, err := login(t.Context(), d, "u00001", "pw-u00001")
+			if err == nil && e.Node != first.URL() {
+				return errors.New("still the second server")
+			}
+			return err
+		})
+	}
+}
