@@ -12,11 +12,14 @@ import (
 // A State tells what a request's session cookie was worth.
 type State uint8
 
+// The states. Only in Live is the request anybody's. Cookies ignore ports and
+// cross subdomains, so a neighbour can plant a session of its own beside the
+// user's: which of two live ones is meant cannot be known.
 const (
 	None      State = iota // no session cookie was sent
 	Live                   // it is a live session, of a user or anonymous
-	Dead                   // one was sent, and none is live
-	Ambiguous              // two different live ones: nobody (protocol: a neighbour can plant one)
+	Dead                   // one was sent, malformed or not, and none is live
+	Ambiguous              // two different live ones, or over eight different ones: nobody
 	Unknown                // the store did not answer; see Session.Err
 )
 
@@ -50,13 +53,17 @@ type Session struct {
 	state State
 	first ticket // what was sent; empty unless Live
 
+	// An application may serve parallel sub-requests on copies of one
+	// request; what a login among them changes is changed under mu.
 	mu      sync.Mutex
 	blocked bool    // ambiguous or unknown, and nothing settled it yet
 	cur     *ticket // what holds now; nil: no session
 	given   []handed
 }
 
-// A ticket is one loaded session. It is never changed, only replaced.
+// A ticket is one loaded session. It is never changed, only replaced, so a
+// secret that somebody still holds stays the secret it was. The first one of a
+// request lies within the cell, which makes both one allocation.
 type ticket struct {
 	key    Key
 	rec    Record
@@ -140,12 +147,15 @@ func (s *Session) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "session %v %s", s.state, s.Hash())
 }
 
+// current returns what holds now, nil without a session.
 func (s *Session) current() *ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cur
 }
 
+// principal returns whose the session is. The identifier of an anonymous one
+// would be a mistake of the store and is not believed.
 func (t *ticket) principal() Principal {
 	if t.rec.User == "" {
 		return Principal{}
@@ -153,12 +163,15 @@ func (t *ticket) principal() Principal {
 	return Principal{User: t.rec.User, ID: t.data().id}
 }
 
-// data decodes what newTicket has checked already.
+// data decodes what newTicket has checked already. Decoding cuts a few strings
+// and costs less than the memory to keep them in.
 func (t *ticket) data() data {
 	d, _ := decode(t.rec.Data)
 	return d
 }
 
+// newTicket returns the session that rec is, and false when rec is no session
+// of this version: garbage, or a remember-me series, must not authenticate.
 func newTicket(key Key, rec Record) (ticket, bool) {
 	d, ok := decode(rec.Data)
 	if !ok || rec.Kind != KindSession {

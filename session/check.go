@@ -16,9 +16,7 @@ func (m *Manager) Check(r *http.Request) *Session {
 	if s := m.inContext(r.Context()); s != nil {
 		return s
 	}
-	s := &Session{m: m}
-	s.load(r)
-	return s
+	return m.newCell(r)
 }
 
 // Handler returns a handler that checks each request, makes the session known
@@ -57,9 +55,7 @@ func (m *Manager) cell(r *http.Request) (*Session, *http.Request) {
 		return s, r
 	}
 	c, forked := request.Fork(r)
-	s := &Session{m: m}
-	s.outer, _ = c.Session.(*Session)
-	s.load(forked)
+	s := m.newCell(forked)
 	c.Session = s
 	return s, forked
 }
@@ -75,23 +71,31 @@ func (m *Manager) own(r *http.Request) *Session {
 	return s
 }
 
-// load fills the cell from the cookies of r.
-func (s *Session) load(r *http.Request) {
+// newCell returns a cell filled from the cookies of r, linked to the cell of
+// another Manager where r carries one.
+func (m *Manager) newCell(r *http.Request) *Session {
+	s := &Session{m: m}
+	s.outer, _ = FromContext(r.Context())
 	var c candidates
-	c.scan(r.Header["Cookie"], s.m.name)
-	s.state, s.err = s.m.judge(r.Context(), &c, &s.first)
+	c.scan(r.Header["Cookie"], m.name)
+	s.state, s.err = m.judge(r.Context(), &c, &s.first)
 	if s.state == Live {
 		s.cur = &s.first
 	}
 	s.blocked = s.state == Ambiguous || s.state == Unknown
+	return s
 }
 
-// judge loads the candidates and puts the one that is live into t.
+// judge loads the candidates and puts the one that is live into t. All are
+// loaded, also after a live one: cookies ignore ports and a neighbour can plant
+// one of the same name, and if the first won, its order would choose the user.
 func (m *Manager) judge(ctx context.Context, c *candidates, t *ticket) (State, error) {
 	switch {
 	case !c.sent:
 		return None, nil
 	case c.over:
+		// Nobody comes by so many honestly, and loading only some of them
+		// would let the rest push the own one out of sight.
 		return Ambiguous, nil
 	}
 	state := Dead
@@ -108,6 +112,8 @@ func (m *Manager) judge(ctx context.Context, c *candidates, t *ticket) (State, e
 			*t = ticket{}
 			return Ambiguous, nil
 		default:
+			// A dead one beside it does not hurt: clients that log in
+			// again under another path send both for ever.
 			state, *t = Live, found
 		}
 	}

@@ -12,10 +12,14 @@ import (
 )
 
 const (
+	// 256 bits cannot be guessed (ASVS 5.0, 7.2.3 asks for 128), and need no
+	// signature: an identifier that was not issued here is in no store.
 	rawSize   = 34 // 2 bytes of shard, 32 of crypto/rand
 	tokenSize = 46 // the same in base64url without padding
 
-	// maxCandidates bounds the look-ups that one request can cause.
+	// maxCandidates bounds the look-ups that one request can cause: a header
+	// of a megabyte holds 16,000 well-formed cookies, each a round trip where
+	// the store is a server.
 	maxCandidates = 8
 
 	// RFC 6265bis section 4.1.3; browsers compare them without case.
@@ -43,6 +47,9 @@ func parseToken(token string) (Key, bool) {
 	return keyOf((*[rawSize]byte)(raw[:rawSize])), true
 }
 
+// keyOf hashes all of the cookie, so that one with another's shard is another
+// session. Who reads a store, or its backup, cannot make the cookie from it;
+// a hash without salt will do, since nobody can list 256-bit inputs.
 func keyOf(raw *[rawSize]byte) Key {
 	return Key{Shard: binary.BigEndian.Uint16(raw[:2]), Hash: sha256.Sum256(raw[:])}
 }
@@ -57,6 +64,8 @@ func newToken(user string) (string, Key) {
 	return encoding.EncodeToString(raw[:]), keyOf(&raw)
 }
 
+// shardOf returns the shard of a user's sessions. It tells nothing about a
+// visitor that the cookie's holder does not know.
 func shardOf(user string) uint16 {
 	sum := sha256.Sum256([]byte(user))
 	return binary.BigEndian.Uint16(sum[:2])
@@ -106,6 +115,8 @@ func (c *candidates) add(value string) {
 	c.n++
 }
 
+// has compares hashes in no constant time: they are of what the client sent
+// itself.
 func (c *candidates) has(key Key) bool {
 	for i := range c.n {
 		if c.keys[i] == key {
@@ -115,9 +126,13 @@ func (c *candidates) has(key Key) bool {
 	return false
 }
 
+// trim removes what RFC 6265bis section 5.6 removes, and no Unicode space.
 func trim(s string) string { return strings.Trim(s, " \t") }
 
-// setCookie answers with the session cookie, an empty token clears it.
+// setCookie answers with the session cookie, an empty token clears it. Both
+// carry the same Path and Domain, or the browser would take them for two. There
+// is no Expires: the store ends a session, whatever the browser thinks. Secure
+// follows the scheme that the client sees, which behind a proxy is not r.TLS.
 func (m *Manager) setCookie(w http.ResponseWriter, r *http.Request, token string) {
 	c := http.Cookie{
 		Name: m.name, Value: token, Path: m.path, Domain: m.domain,
@@ -143,7 +158,8 @@ func (m *Manager) withoutOurs(lines []string) []string {
 	return kept
 }
 
-// scheme returns the scheme as the client sees it.
+// scheme returns the scheme as the client sees it: what a trusted proxy says,
+// where a handler has resolved it, or else that of the connection.
 func scheme(r *http.Request) string {
 	if c := request.From(r.Context()); c != nil {
 		return c.Scheme
@@ -156,16 +172,4 @@ func scheme(r *http.Request) string {
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// notToken reports what may not stand in a token (RFC 9110, 5.6.2).
-func notToken(c rune) bool {
-	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
-}
-
-// notPath reports what may not stand in a path-value (RFC 6265, 4.1.1).
-func notPath(c rune) bool { return c < ' ' || c >= 0x7f || c == ';' }
-
-func notDomain(c rune) bool {
-	return c != '.' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 }

@@ -36,7 +36,8 @@ type data struct {
 	values   string
 }
 
-// encode returns the layout of d.
+// encode returns the layout of d. The address is folded and has no zone, as in
+// the record of a request: a second spelling would be a second client.
 func (d data) encode() string {
 	addr := d.address.Unmap().WithZone("").AsSlice()
 	b := make([]byte, 0, 48+len(d.id)+len(d.agent)+len(d.values))
@@ -68,16 +69,21 @@ func decode(text string) (data, bool) {
 		id:       r.text(maxID),
 		agent:    r.text(maxAgent),
 	}
+	// The gob in it is not looked at: an application whose values cannot be
+	// read must still know who is logged in.
 	d.values = r.rest
 	return d, !r.bad
 }
 
+// newSecret returns 16 bytes of crypto/rand: what form tokens need, which are
+// masked anew in every answer and compared on the server.
 func newSecret() string {
 	var b [secretSize]byte
 	rand.Read(b[:])
 	return string(b[:])
 }
 
+// appendText writes what reader.text reads.
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
@@ -126,8 +132,11 @@ func (r *reader) number(limit uint64) uint64 {
 // write.
 func (r *reader) seconds() int64 { return int64(r.number(253402300799)) }
 
+// text returns the next piece of text, at most limit bytes. The limit also
+// keeps the length within an int on every machine.
 func (r *reader) text(limit uint64) string { return r.take(int(r.number(limit))) }
 
+// addr returns the next address, invalid where none was known.
 func (r *reader) addr() netip.Addr {
 	n := r.take(1)
 	if r.bad || n[0] == 0 {

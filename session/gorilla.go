@@ -9,7 +9,8 @@ import (
 	"github.com/gorilla/sessions"
 )
 
-// maxSaves bounds how often a Save meets another one and tries again.
+// maxSaves bounds how often a Save meets another one and tries again. Each turn
+// somebody else's save has succeeded, so it takes a storm to use them up.
 const maxSaves = 8
 
 var (
@@ -44,11 +45,15 @@ func (m *Manager) New(r *http.Request, name string) (*sessions.Session, error) {
 		Path: m.path, Domain: m.domain, HttpOnly: true,
 		Secure: m.secure || scheme(r) == "https", SameSite: http.SameSiteLaxMode,
 	}
+	// Applications log it, and stores in the gorilla manner would look the
+	// session up by it: the hash serves the first and is useless for the second.
 	g.ID = s.Hash()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := handed{session: g, name: name}
 	if s.cur != nil {
+		// The values came with the session at no cost but these bytes;
+		// an application that asks for none never decodes any.
 		h.base = valuesOf(s.cur.data().values, name)
 	}
 	g.IsNew = h.base == ""
@@ -90,8 +95,10 @@ func (m *Manager) Save(r *http.Request, w http.ResponseWriter, g *sessions.Sessi
 
 // saveFirst begins an anonymous session that holds the values.
 func (s *Session) saveFirst(w http.ResponseWriter, r *http.Request, h *handed, e edit) error {
+	// A cookie over one that may be live would log somebody out, and beside a
+	// planted one would make one more session with every request.
 	switch {
-	case s.err != nil && s.blocked:
+	case s.blocked && s.err != nil:
 		return s.err
 	case s.blocked:
 		return errAmbiguous
@@ -140,7 +147,8 @@ func (s *Session) saveAgain(ctx context.Context, h *handed, e edit) error {
 	return fmt.Errorf("session: save: %w", ErrConflict)
 }
 
-// store replaces the data of the current session.
+// store replaces the data of the current session. The record keeps its expiry:
+// saving values is use, and no use prolongs a session past its lifetime.
 func (s *Session) store(ctx context.Context, d data) error {
 	rec := s.cur.rec
 	rec.Data = d.encode()

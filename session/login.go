@@ -34,6 +34,7 @@ func (m *Manager) Login(w http.ResponseWriter, r *http.Request, p Principal) (st
 		return "", errNoUser
 	}
 	s := m.own(r)
+	// Who hangs up between the two store operations decides nothing.
 	ctx := context.WithoutCancel(r.Context())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,6 +53,7 @@ func (m *Manager) Login(w http.ResponseWriter, r *http.Request, p Principal) (st
 		return "", err
 	}
 	s.cur = t
+	// Last, so that an answer which refuses a login sets no cookie.
 	m.setCookie(w, r, token)
 	return token, nil
 }
@@ -114,6 +116,7 @@ func (s *Session) end(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
+// delete ends one session; that there is none is no error.
 func (m *Manager) delete(ctx context.Context, key Key) error {
 	if err := m.store.Delete(ctx, key); err != nil {
 		return fmt.Errorf("session: delete: %w", err)
@@ -121,7 +124,9 @@ func (m *Manager) delete(ctx context.Context, key Key) error {
 	return nil
 }
 
-// create saves a new session and returns its cookie value.
+// create saves a new session and returns its cookie value. The secret is new
+// with every one: a form token from before a login is worth nothing after it
+// (the attacker's page may have read that one).
 func (m *Manager) create(ctx context.Context, p Principal, o Origin, values string) (string, *ticket, error) {
 	token, key := newToken(p.User)
 	now := time.Now()
@@ -152,6 +157,8 @@ func (m *Manager) create(ctx context.Context, p Principal, o Origin, values stri
 	return token, &t, nil
 }
 
+// originOf takes the client address from the record, where a trusted proxy may
+// have told it, or else from the connection.
 func originOf(r *http.Request) Origin {
 	if c := request.From(r.Context()); c != nil {
 		return Origin{Address: c.Client, Agent: r.UserAgent()}

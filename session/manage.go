@@ -45,7 +45,7 @@ func (m *Manager) Revoke(ctx context.Context, token string) error {
 	return m.delete(ctx, key)
 }
 
-// cellOf returns a cell of no request.
+// cellOf returns a cell of no request, for what has no cookie.
 func (m *Manager) cellOf(t ticket) *Session {
 	s := &Session{m: m, state: Live, first: t}
 	s.cur = &s.first
@@ -60,6 +60,8 @@ func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 	if err != nil {
 		return fmt.Errorf("session: list: %w", err)
 	}
+	// The remember-me series are among them, or the next request would
+	// bring a session back.
 	var errs []error
 	for key := range records {
 		errs = append(errs, m.delete(ctx, key))

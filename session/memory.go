@@ -39,7 +39,8 @@ type Memory struct {
 
 var _ Store = (*Memory)(nil)
 
-// A class is what is bounded together.
+// A class is what is bounded together. Its counters are shared by all shards:
+// bounds of each shard would push out people while other shards stand empty.
 type class struct {
 	max, maxBytes int64
 	count, bytes  atomic.Int64
@@ -77,9 +78,14 @@ func (c *class) bound(n, byDefault int) {
 		n = byDefault
 	}
 	c.max = int64(n)
+	// A visitor whose input an application keeps could otherwise store 64 KiB
+	// in each of many sessions.
 	c.maxBytes = max(16<<20, c.max<<10)
 }
 
+// shard returns the part that holds key. Since all sessions of a user have the
+// same shard they lie in one part, so one lock makes a Save and the user's
+// list change together.
 func (m *Memory) shard(key Key) *shard { return &m.shards[key.Shard>>8] }
 
 // Load implements [Store]. It allocates nothing.
@@ -97,6 +103,8 @@ func (m *Memory) Load(_ context.Context, key Key) (Record, error) {
 		s.remove(i)
 		return Record{}, ErrNotFound
 	}
+	// The sixteenth that the contract allows keeps most loads from moving the
+	// slot in its list, which would fetch two others from memory.
 	if now-e.used >= e.idle/16 {
 		e.used = now
 		s.toFront(i)
@@ -112,6 +120,7 @@ func (m *Memory) Save(_ context.Context, key Key, r Record) error {
 	if err := s.save(key, r, now); err != nil {
 		return err
 	}
+	// Afterwards, and not under the lock: for a moment there is one too many.
 	m.evict(s, classOf(r.User), key)
 	return nil
 }

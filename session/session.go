@@ -27,6 +27,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -35,6 +36,7 @@ const (
 	defaultName     = "JSESSIONID"
 	defaultIdle     = 30 * time.Minute
 	defaultLifetime = 12 * time.Hour
+	maxLifetime     = 100 * 366 * 24 * time.Hour
 )
 
 // A Config says how sessions are kept. The zero Config is valid.
@@ -62,7 +64,7 @@ type Config struct {
 	Idle time.Duration
 
 	// Lifetime ends a session that long after its login, however busy it is.
-	// Zero means 12 hours; less than a second is an error.
+	// Zero means 12 hours; less than a second or over a century is an error.
 	Lifetime time.Duration
 }
 
@@ -133,13 +135,15 @@ func (c Config) check() error {
 	fault := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("session: Config."+format, args...))
 	}
-	if strings.ContainsFunc(c.Name, notToken) {
+	// net/http drops what is not valid from a Set-Cookie with no more than a
+	// log line: a cookie for another path or host than was asked for.
+	if (&http.Cookie{Name: c.Name}).Valid() != nil {
 		fault("Name is not a cookie name: %q", c.Name)
 	}
-	if !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, notPath) {
+	if !strings.HasPrefix(c.Path, "/") || (&http.Cookie{Name: "a", Path: c.Path}).Valid() != nil {
 		fault("Path is not a cookie path: %q", c.Path)
 	}
-	if strings.ContainsFunc(c.Domain, notDomain) {
+	if (&http.Cookie{Name: "a", Domain: c.Domain}).Valid() != nil {
 		fault("Domain is not a host name: %q", c.Domain)
 	}
 	// A browser drops such a cookie, and everybody would be anonymous.
@@ -149,8 +153,9 @@ func (c Config) check() error {
 	if c.Idle < time.Second {
 		fault("Idle is under a second: %v", c.Idle)
 	}
-	if c.Lifetime < time.Second {
-		fault("Lifetime is under a second: %v", c.Lifetime)
+	// Stores keep times as nanoseconds since 1970, which end in 2262.
+	if c.Lifetime < time.Second || c.Lifetime > maxLifetime {
+		fault("Lifetime is not between a second and %v: %v", maxLifetime, c.Lifetime)
 	}
 	return errors.Join(errs...)
 }

@@ -121,6 +121,8 @@ func TestNewReportsEveryFault(t *testing.T) {
 		{"a relative path", session.Config{Path: "jira"}, []string{`Config.Path`, `"jira"`}},
 		{"a path that adds an attribute", session.Config{Path: "/; Domain=evil"}, []string{`Config.Path`}},
 		{"a domain with a port", session.Config{Domain: "a:80"}, []string{`Config.Domain`, `"a:80"`}},
+		{"a domain that is none", session.Config{Domain: "a..b"}, []string{`Config.Domain`, `"a..b"`}},
+		{"a lifetime that no store can hold", session.Config{Lifetime: 1<<63 - 1}, []string{`Config.Lifetime`, "2562047h"}},
 		{"a host cookie with a path", session.Config{Name: "__host-s", Path: "/jira"}, []string{`__host-s`, `/jira`}},
 		{"a host cookie with a domain", session.Config{Name: "__Host-s", Domain: "a.b"}, []string{`a.b`}},
 		{"everything at once", session.Config{Name: "=", Path: "x", Domain: "/", Idle: -1, Lifetime: time.Millisecond},

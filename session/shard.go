@@ -43,10 +43,13 @@ type slot struct {
 	live         bool // false: the slot is free
 }
 
+// ended reports that nobody may have e any more. A clock that was set back makes
+// a session live longer and never shorter than its idle time.
 func (e *slot) ended(now int64) bool {
 	return now >= e.expires || (e.idle > 0 && now-e.used >= e.idle)
 }
 
+// record returns e as it was saved; the strings are shared.
 func (e *slot) record() Record {
 	return Record{
 		User: e.user, Kind: e.kind, Expires: time.Unix(0, e.expires),
@@ -54,10 +57,14 @@ func (e *slot) record() Record {
 	}
 }
 
+// bytes is what counts for the bound; a slot itself is bounded by number.
 func (e *slot) bytes() int64 { return int64(len(e.user) + len(e.data)) }
 
+// at returns slot i. Pages never move, so that growing copies no slot.
 func (s *shard) at(i uint32) *slot { return &s.pages[(i-1)/pageSlots][(i-1)%pageSlots] }
 
+// bucket returns the head of the chain that hash belongs to. The hash is a
+// SHA-256 of bytes that the server made: no stranger can make chains long.
 func (s *shard) bucket(hash *[32]byte) *uint32 {
 	return &s.index[binary.LittleEndian.Uint32(hash[:])&uint32(len(s.index)-1)]
 }
@@ -82,8 +89,11 @@ func (s *shard) find(key Key) uint32 {
 func (s *shard) save(key Key, r Record, now int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// More than the one slot that a Save adds, so ended sessions go faster
+	// than new ones come.
 	s.sweep(now, 4)
 	i := s.find(key)
+	// An ended record is none: its version must not let a late save revive it.
 	if i != 0 && s.at(i).ended(now) {
 		s.remove(i)
 		i = 0
@@ -95,6 +105,7 @@ func (s *shard) save(key Key, r Record, now int64) error {
 	if version != r.Version {
 		return ErrConflict
 	}
+	// Out and in again, since user, class and size may all have changed.
 	if i != 0 {
 		s.remove(i)
 	}
@@ -139,6 +150,7 @@ func (s *shard) remove(i uint32) {
 	c.count.Add(-1)
 	c.bytes.Add(-e.bytes())
 	s.count--
+	// Emptied, or user and data would stay in memory until the slot is used.
 	*e = slot{next: s.free}
 	s.free = i
 }

@@ -47,7 +47,8 @@ func withValues(section, name, blob string) (string, error) {
 	return string(b), nil
 }
 
-// eachValues yields the names and gobs of section, up to the first fault.
+// eachValues yields the names and gobs of section, up to the first fault: what
+// was readable before it is kept, and the next save drops the rest.
 func eachValues(section string) func(func(string, string) bool) {
 	return func(yield func(string, string) bool) {
 		r := reader{rest: section}
@@ -60,6 +61,9 @@ func eachValues(section string) func(func(string, string) bool) {
 	}
 }
 
+// decodeValues reads the gob of one name. Gob is safe with hostile bytes in so
+// far as it returns an error and allocates in bounds; and these bytes come from
+// our own store alone, never from the client as with a cookie store.
 func decodeValues(blob string) (map[any]any, error) {
 	values := make(map[any]any)
 	if blob == "" {
@@ -69,6 +73,8 @@ func decodeValues(blob string) (map[any]any, error) {
 	return values, err
 }
 
+// encodeValues writes the gob of one name; nothing for no values, so that a name
+// which was emptied leaves no trace.
 func encodeValues(values map[any]any) (string, error) {
 	if len(values) == 0 {
 		return "", nil
@@ -115,6 +121,8 @@ func editOf(base string, g *sessions.Session) (edit, error) {
 	return e, nil
 }
 
+// empty reports that nothing is to be saved. gorilla's sessions.Save saves every
+// name of a request, and most have only been read.
 func (e edit) empty() bool { return !e.all && len(e.set) == 0 && len(e.removed) == 0 }
 
 // apply returns the gob of blob's values after the edit.

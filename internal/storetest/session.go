@@ -86,6 +86,7 @@ func (s *sessions) record() session.Record {
 	return session.Record{User: s.user, Kind: session.KindSession, Expires: time.Now().Add(time.Hour), Idle: time.Hour, Data: "data"}
 }
 
+// save saves r, which must succeed, and returns it as the store has it now.
 func (s *sessions) save(k session.Key, r session.Record) session.Record {
 	s.Helper()
 	if err := s.Save(s.ctx, k, r); err != nil {
@@ -95,6 +96,7 @@ func (s *sessions) save(k session.Key, r session.Record) session.Record {
 	return r
 }
 
+// conflicts saves r, which must be refused.
 func (s *sessions) conflicts(k session.Key, r session.Record) {
 	s.Helper()
 	if err := s.Save(s.ctx, k, r); !errors.Is(err, session.ErrConflict) {
@@ -102,6 +104,7 @@ func (s *sessions) conflicts(k session.Key, r session.Record) {
 	}
 }
 
+// has loads what must be want. It counts as a use.
 func (s *sessions) has(k session.Key, want session.Record) {
 	s.Helper()
 	got, err := s.Load(s.ctx, k)
@@ -113,6 +116,8 @@ func (s *sessions) has(k session.Key, want session.Record) {
 	}
 }
 
+// lacks loads what must not be there; an error of another kind would mean that
+// the store did not answer.
 func (s *sessions) lacks(k session.Key) {
 	s.Helper()
 	if got, err := s.Load(s.ctx, k); !errors.Is(err, session.ErrNotFound) {
@@ -129,6 +134,7 @@ func (s *sessions) list(user string) map[session.Key]session.Record {
 	return got
 }
 
+// listed lists the records of user, which must be want.
 func (s *sessions) listed(user string, want map[session.Key]session.Record) {
 	s.Helper()
 	if got := s.list(user); !maps.EqualFunc(got, want, same) {
@@ -145,6 +151,8 @@ func same(a, b session.Record) bool {
 
 func (s *sessions) unknown() { s.lacks(s.key()) }
 
+// roundTrip uses what careless encodings lose: bytes that are no text, names
+// that are not ASCII, empty and large data.
 func (s *sessions) roundTrip() {
 	for _, r := range []session.Record{
 		{User: s.user, Kind: session.KindSession, Idle: time.Hour, Data: "a\x00b\r\n\xff\xfe"},
@@ -157,6 +165,8 @@ func (s *sessions) roundTrip() {
 	}
 }
 
+// firstSave is the collision of two new sessions: the second must not take over
+// the first, nor its place in a list.
 func (s *sessions) firstSave() {
 	k := s.key()
 	r := s.save(k, s.record())
@@ -179,6 +189,7 @@ func (s *sessions) staleSave() {
 	s.has(k, second)
 }
 
+// lateSave is a request that read before a logout and saves after it.
 func (s *sessions) lateSave() {
 	k := s.key()
 	r := s.save(k, s.record())
@@ -202,6 +213,7 @@ func (s *sessions) deleted() {
 	s.save(k, s.record())
 }
 
+// otherShard matters because a client chooses both halves of its cookie.
 func (s *sessions) otherShard() {
 	k := s.key()
 	r := s.save(k, s.record())
@@ -234,6 +246,8 @@ func (s *sessions) idles() {
 	s.lacks(k)
 }
 
+// used sleeps within the idle time by more than the sixteenth that a store may
+// leave out.
 func (s *sessions) used() {
 	k, r := s.key(), s.record()
 	r.Idle = 3 * tick
@@ -254,6 +268,7 @@ func (s *sessions) neverIdle() {
 	s.has(k, r)
 }
 
+// freed also shows that the version of an ended record opens nothing.
 func (s *sessions) freed() {
 	k, r := s.key(), s.record()
 	r.Expires = time.Now().Add(tick)
@@ -287,6 +302,8 @@ func (s *sessions) listsNobody() {
 	s.listed("nobody-"+s.user, nil)
 }
 
+// listsQuietly is the operator who looks at a list all day: nobody may stay
+// logged in by it.
 func (s *sessions) listsQuietly() {
 	k, r := s.key(), s.record()
 	r.Idle = 3 * tick
@@ -298,6 +315,7 @@ func (s *sessions) listsQuietly() {
 	s.lacks(k)
 }
 
+// changesUser saves one key for another user, who alone may list it afterwards.
 func (s *sessions) changesUser() {
 	k := s.key()
 	r := s.save(k, s.record())
@@ -333,6 +351,8 @@ func (s *sessions) race() {
 	s.has(k, r)
 }
 
+// parallelLogins would lose some where the index is read, changed and written
+// in steps.
 func (s *sessions) parallelLogins() {
 	var wg sync.WaitGroup
 	for range 50 {
