@@ -15,7 +15,7 @@ input[type=text],input[type=password]{box-sizing:border-box;width:100%;font:inhe
 button{margin-top:1.25rem;font:inherit;font-weight:600;padding:.5rem 1.25rem;border:0;border-radius:4px;background:var(--accent);color:var(--on)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 .message{border-left:4px solid var(--bad);padding:.25rem .75rem}
-img{display:block;margin-top:.5rem;max-width:100%;background:#fff;border-radius:4px}
+img{display:block;margin:.5rem 0;max-width:100%;background:#fff;border-radius:4px}
 small{color:inherit;opacity:.8}
 </style>`
 
