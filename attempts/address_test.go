@@ -90,7 +90,7 @@ func TestAddressFlood(t *testing.T) {
 		}
 		client := netip.MustParseAddr("192.0.2.1")
 		wrong(c, client, 2)
-		for i := range uint32(3*mostAddresses) {
+		for i := range uint32(3 * mostAddresses) {
 			var ip [4]byte
 			binary.BigEndian.PutUint32(ip[:], 10<<24+i)
 			c.Take(netip.AddrFrom4(ip))

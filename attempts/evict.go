@@ -22,9 +22,13 @@ func (s *shard) file(i uint32, most int) {
 		return
 	}
 	u := s.users.at(i)
+	c := s.classify(u, most)
+	l := &s.lists[c]
+	if u.class == c && l.tail == i {
+		return
+	}
 	s.unfile(i)
-	u.class = s.classify(u, most)
-	l := &s.lists[u.class]
+	u.class = c
 	u.prev = l.tail
 	if l.tail != 0 {
 		s.users.at(l.tail).next = i
@@ -97,7 +101,7 @@ func (s *shard) drop(i uint32) {
 
 // sweep looks at a few records in turn and drops or refiles those whose time
 // is over, so that expiry never holds the lock for long.
-func (s *shard) sweep(p Policy, now time.Duration) {
+func (s *shard) sweep(p *Policy, now time.Duration) {
 	for range min(sweepsATime, len(s.users.items)) {
 		s.cursor = (s.cursor + 1) % len(s.users.items)
 		s.refresh(uint32(s.cursor+1), p, now)
@@ -106,27 +110,23 @@ func (s *shard) sweep(p Policy, now time.Duration) {
 
 // refresh settles record i, drops it when it is dead, and lets it go first
 // when it was held and need not be any longer.
-func (s *shard) refresh(i uint32, p Policy, now time.Duration) {
-	u := s.users.at(i)
-	if !u.live {
+func (s *shard) refresh(i uint32, p *Policy, now time.Duration) {
+	if !s.users.at(i).live || s.refreshed(i, p.Window, now) == 0 {
 		return
 	}
-	s.settleUser(u, p.Window, now)
-	switch {
-	case s.dead(u, now):
-		s.drop(i)
-	case u.class != held:
-	default:
-		if c := s.classify(u, p.Max); c != held {
-			s.fileFirst(i, c)
-		}
+	u := s.users.at(i)
+	if u.class != held {
+		return
+	}
+	if c := s.classify(u, p.Max); c != held {
+		s.fileFirst(i, c)
 	}
 }
 
 // stranger returns a new record for a name nobody has logged in under, or 0
 // when there is no room. An eighth of the room is kept for those who log in,
 // so that they are told from strangers even in the middle of a flood.
-func (s *shard) stranger(key uint64, p Policy, now time.Duration) uint32 {
+func (s *shard) stranger(key uint64, p *Policy, now time.Duration) uint32 {
 	most := s.size - s.size/8
 	if s.users.used() >= s.size || s.users.used()-s.people.used() >= most {
 		if !s.evict(strangers, p, now) {
@@ -138,7 +138,7 @@ func (s *shard) stranger(key uint64, p Policy, now time.Duration) uint32 {
 
 // promote returns a new record for somebody who has just logged in without
 // one, or 0 when there is no room.
-func (s *shard) promote(key uint64, p Policy, now time.Duration) uint32 {
+func (s *shard) promote(key uint64, p *Policy, now time.Duration) uint32 {
 	if s.users.used() >= s.size && !s.evict(strangers, p, now) && !s.evict(familiar, p, now) {
 		return 0
 	}
@@ -148,7 +148,7 @@ func (s *shard) promote(key uint64, p Policy, now time.Duration) uint32 {
 // evict forgets the least recently used record of class c, and reports
 // whether there was one. The longest held record is looked at first: its time
 // may be over without anybody having met it.
-func (s *shard) evict(c class, p Policy, now time.Duration) bool {
+func (s *shard) evict(c class, p *Policy, now time.Duration) bool {
 	if i := s.lists[held].head; i != 0 {
 		s.refresh(i, p, now)
 	}

@@ -30,6 +30,10 @@ func Fold(name string) string {
 		return name
 	}
 	name = truncate(name, longestInput)
+	if isPlain(name) {
+		name = strings.Join(strings.Fields(strings.ToLower(name)), " ")
+		return strings.TrimRight(truncate(name, longestName), " ")
+	}
 	// One pass is not always the fixed point: case folding can bring
 	// combining marks into an order that NFKC then composes anew.
 	for range 4 {
@@ -39,7 +43,7 @@ func Fold(name string) string {
 		}
 		name = next
 	}
-	return strings.Trim(truncate(name, longestName), " ")
+	return strings.TrimRight(truncate(name, longestName), " ")
 }
 
 // isFolded reports a name of printable ASCII without capitals, outer spaces
@@ -57,6 +61,17 @@ func isFolded(name string) bool {
 		last = c
 	}
 	return last != ' ' || name == ""
+}
+
+// isPlain reports a name of printable ASCII, for which normal forms and case
+// folding are no more than lower case.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // foldOnce is one pass of the folding.

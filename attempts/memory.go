@@ -94,8 +94,8 @@ func (m *Memory) End(_ context.Context, l Lease, o Outcome, p Policy) (Status, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := m.now()
-	s.end(key, &l, o, p, now)
-	return m.status(s, key, l.Client, p, now), nil
+	i := s.end(key, &l, o, &p, now)
+	return m.status(s, i, key, l.Client, p, now), nil
 }
 
 // Status implements [Store].
@@ -103,7 +103,8 @@ func (m *Memory) Status(_ context.Context, user string, client netip.Addr, p Pol
 	key, s := m.locate(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return m.status(s, key, client, p, m.now()), nil
+	now := m.now()
+	return m.status(s, s.find(key, p.Window, now), key, client, p, now), nil
 }
 
 // Reset implements [Store].
@@ -115,9 +116,8 @@ func (m *Memory) Reset(_ context.Context, user string) error {
 	return nil
 }
 
-// status reads what s holds about a user.
-func (m *Memory) status(s *shard, key uint64, client netip.Addr, p Policy, now time.Duration) Status {
-	i := s.find(key, p.Window, now)
+// status reads what s holds about a user, whose settled record is i.
+func (m *Memory) status(s *shard, i uint32, key uint64, client netip.Addr, p Policy, now time.Duration) Status {
 	if i == 0 {
 		if b := s.bucket(key, p.Window, now); b != nil {
 			return Status{Failures: b.current(), Pending: int(b.count)}

@@ -64,25 +64,31 @@ func (s *shard) init(size, buckets int) {
 }
 
 // begin decides about a try and reserves it.
-func (s *shard) begin(key uint64, a *Attempt, now time.Duration) Decision {
-	s.sweep(a.Policy, now)
+func (s *shard) begin(key uint64, a *Attempt, now time.Duration) (d Decision) {
+	s.sweep(&a.Policy, now)
 	i := s.find(key, a.Policy.Window, now)
 	t, known := s.choose(i, key, a, now)
 	if t == nil {
-		i = s.stranger(key, a.Policy, now)
-		if i == 0 {
-			t = s.share(key)
-		} else {
-			t = &s.users.at(i).tally
-		}
+		i, t = s.newcomer(key, &a.Policy, now)
 	}
-	d := t.judge(a.Policy, a.Solved, now)
+	d.Failures = t.current()
+	d.Verdict, d.RetryAfter = t.judge(&a.Policy, a.Solved, now)
 	if d.Verdict == Granted {
 		d.Lease = Lease{User: a.User, Client: a.Client, Pair: known, Failures: t.failures}
 		d.Lease.ID = s.reserve(t, now+a.Policy.Lease)
 		s.file(i, a.Policy.Max)
 	}
 	return d
+}
+
+// newcomer returns a new record and its tally, or 0 and the bucket of the name
+// when there is no room.
+func (s *shard) newcomer(key uint64, p *Policy, now time.Duration) (uint32, *tally) {
+	i := s.stranger(key, p, now)
+	if i == 0 {
+		return 0, s.share(key)
+	}
+	return i, &s.users.at(i).tally
 }
 
 // choose returns the settled tally that a try is judged by, and whether it is
@@ -98,12 +104,13 @@ func (s *shard) choose(i uint32, key uint64, a *Attempt, now time.Duration) (*ta
 	return &u.tally, false
 }
 
-// end ends the try l, unless it has ended before or its lease is over.
-func (s *shard) end(key uint64, l *Lease, o Outcome, p Policy, now time.Duration) {
+// end ends the try l, unless it has ended before or its lease is over. It
+// returns the record of the user.
+func (s *shard) end(key uint64, l *Lease, o Outcome, p *Policy, now time.Duration) uint32 {
 	i := s.find(key, p.Window, now)
 	t := s.reserved(i, key, l, p.Window, now)
 	if t == nil {
-		return
+		return i
 	}
 	switch o {
 	case Failed:
@@ -117,7 +124,10 @@ func (s *shard) end(key uint64, l *Lease, o Outcome, p Policy, now time.Duration
 	if o == Succeeded {
 		i = s.succeed(i, key, l.Client, p, now)
 	}
+	// Once more: failures that only this try has kept from expiring go now.
+	i = s.refreshed(i, p.Window, now)
 	s.file(i, p.Max)
+	return i
 }
 
 // reserved takes the try out of the tally it was reserved in and returns the
@@ -141,7 +151,7 @@ func (s *shard) reserved(i uint32, key uint64, l *Lease, window, now time.Durati
 
 // succeed records a login in the history and makes the pair known. A name
 // that shared a bucket gets a record now, if there is room.
-func (s *shard) succeed(i uint32, key uint64, client netip.Addr, p Policy, now time.Duration) uint32 {
+func (s *shard) succeed(i uint32, key uint64, client netip.Addr, p *Policy, now time.Duration) uint32 {
 	if i == 0 {
 		if i = s.promote(key, p, now); i == 0 {
 			return 0
@@ -194,7 +204,12 @@ func (s *shard) reset(key uint64, now time.Duration) {
 
 // find returns the settled record of a user, 0 when there is none.
 func (s *shard) find(key uint64, window, now time.Duration) uint32 {
-	i := s.index[key]
+	return s.refreshed(s.index[key], window, now)
+}
+
+// refreshed settles record i and returns it, or 0 when it is no longer worth
+// remembering and so was dropped.
+func (s *shard) refreshed(i uint32, window, now time.Duration) uint32 {
 	if i == 0 {
 		return 0
 	}

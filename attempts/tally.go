@@ -34,28 +34,28 @@ func (t *tally) held(most int) bool {
 	return t.count > 0 || most > 0 && t.current() >= most
 }
 
-// judge answers a try on a settled tally. It changes nothing, so a refusal
-// cannot lengthen a window or a delay.
-func (t *tally) judge(p Policy, solved bool, now time.Duration) Decision {
+// judge answers a try on a settled tally, and says when the next is worth
+// making. It changes nothing, so a refusal cannot lengthen a window or a
+// delay.
+func (t *tally) judge(p *Policy, solved bool, now time.Duration) (Verdict, time.Duration) {
 	f := t.current()
-	d := Decision{Verdict: Granted, Failures: f}
 	switch {
 	case p.Max == 0:
+		return Granted, 0
 	case f >= deniedAt:
-		d.Verdict = Denied
-		d.RetryAfter = max(t.last+p.Window-now, shortestRetry)
+		return Denied, max(t.last+p.Window-now, shortestRetry)
 	case f >= p.Max && p.Challenge && !solved:
-		d.Verdict = Armed
+		return Armed, 0
 	case f >= p.Max && p.Challenge && t.count > 0:
-		d.Verdict = Busy
+		return Busy, 0
 	case f >= p.Max && !p.Challenge:
-		if d.RetryAfter = t.wait(f-p.Max, now); d.RetryAfter > 0 {
-			d.Verdict = Delayed
+		if left := t.wait(f-p.Max, now); left > 0 {
+			return Delayed, left
 		}
 	case f < p.Max && f+int(t.count) >= p.Max:
-		d.Verdict = Busy
+		return Busy, 0
 	}
-	return d
+	return Granted, 0
 }
 
 // wait returns how long the next try is still off, excess failures past the

@@ -15,13 +15,13 @@ import (
 // The policies of the contract. Times are short because a store runs on its
 // own clock, which may be that of another machine.
 var (
-	challenge = attempts.Policy{Max: 3, Window: time.Hour, Lease: time.Minute, Challenge: true}
-	delay     = attempts.Policy{Max: 3, Window: time.Hour, Lease: time.Minute}
-	wide      = attempts.Policy{Max: 6, Window: time.Hour, Lease: time.Minute, Challenge: true}
-	unlimited = attempts.Policy{Window: time.Hour, Lease: time.Minute}
-	brief     = attempts.Policy{Max: 3, Window: 200 * time.Millisecond, Lease: 50 * time.Millisecond, Challenge: true}
-	hurried   = attempts.Policy{Max: 3, Window: time.Hour, Lease: 50 * time.Millisecond, Challenge: true}
-	lasting   = attempts.Policy{Max: 3, Window: 50 * time.Millisecond, Lease: time.Minute, Challenge: true}
+	askPolicy       = attempts.Policy{Max: 3, Window: time.Hour, Lease: time.Minute, Challenge: true}
+	onePolicy       = attempts.Policy{Max: 1, Window: time.Hour, Lease: time.Minute, Challenge: true}
+	widePolicy      = attempts.Policy{Max: 6, Window: time.Hour, Lease: time.Minute, Challenge: true}
+	delayPolicy     = attempts.Policy{Max: 3, Window: time.Hour, Lease: time.Minute}
+	unlimitedPolicy = attempts.Policy{Window: time.Hour, Lease: time.Minute}
+	leasePolicy     = attempts.Policy{Max: 3, Window: time.Hour, Lease: 300 * time.Millisecond, Challenge: true}
+	windowPolicy    = attempts.Policy{Max: 3, Window: 300 * time.Millisecond, Lease: time.Minute, Challenge: true}
 )
 
 // attemptsRows are scripts of [PlayAttempts], each the promise it is named by.
@@ -30,55 +30,55 @@ var attemptsRows = []struct {
 	policy attempts.Policy
 	script string
 }{
-	{"nothing is known about a stranger", challenge, "?=0 p=-@A q=0 h=0/0"},
-	{"failures count", challenge, "F ?=1 F ?=2 F ?=3 h=0/3"},
-	{"users are counted apart", challenge, "3*F b=armed ?=0:ann b1:ann"},
-	{"failures at the maximum ask for a CAPTCHA", challenge, "3*F b=armed ?=3"},
-	{"a solved CAPTCHA passes", challenge, "3*F b1! s1 ?=0 b2"},
-	{"a solved CAPTCHA and a wrong password stay armed", challenge, "3*F b1! f1 ?=4 b=armed b2!"},
-	{"solved CAPTCHAs pass one at a time", challenge, "3*F b1! b!=busy b=armed a1 b2!"},
-	{"a maximum of one is kept", attempts.Policy{Max: 1, Window: time.Hour, Lease: time.Minute, Challenge: true}, "b1 b=busy f1 b=armed"},
-	{"pending tries make others wait", challenge, "b1 b2 b3 b=busy q=3 f1 b=busy a2 b4 q=2"},
-	{"pending tries ask for no CAPTCHA", challenge, "b1 b2 b3 b=busy b!=busy ?=0"},
-	{"a failure and pending tries make others wait", challenge, "2*F b1 b=busy f1 b=armed"},
-	{"refusals change nothing", challenge, "3*F 9*b=armed ?=3 h=0/3 q=0 r b1"},
-	{"busy changes nothing", challenge, "b1 b2 b3 9*b=busy q=3 ?=0 a1 a2 a3 q=0 ?=0 h=0/0"},
-	{"a success clears the count", challenge, "2*F S ?=0 h=1/2"},
-	{"a success forgives no failure made meanwhile", challenge, "F b1 b2 f2 s1 ?=1"},
-	{"an early try forgives nothing that a later one has not", wide, "F b1 F b2 s2 ?=0 s1 ?=0"},
-	{"a late success of an early try forgives up to its begin", challenge, "b1 2*F s1 ?=2"},
-	{"no verdict counts nothing", challenge, "F b1 a1 ?=1 q=0 h=0/1"},
-	{"a second end changes nothing", challenge, "b1 f1 f1 s1 ?=1 h=0/1 b2 s2 f2 a2 ?=0 h=1/1"},
-	{"an end of another user's try changes nothing", challenge, "b1 F:ann f1 ?=1 ?=1:ann"},
-	{"a try without an end becomes a failure", hurried, "b1 w=100ms ?=1 q=0 h=0/1"},
-	{"a late end changes nothing", hurried, "b1 w=100ms s1 ?=1 f1 ?=1 h=0/1"},
-	{"overdue tries arm", hurried, "b1 b2 b3 b=busy w=100ms b=armed"},
-	{"failures expire after the window", brief, "2*F w=300ms ?=0 b1 h=0/2"},
-	{"armed ends with the window", brief, "3*F w=300ms b1"},
-	{"failures never expire before a lease", lasting, "2*F b1 w=100ms ?=2 b=busy a1 ?=0"},
-	{"100 failures are denied", challenge, "3*F 97*F! ?=100 b!=denied b=denied/1h0m0s r b1"},
-	{"a success makes the pair known", challenge, "p=-@A S@A p=0@A p=-@B"},
-	{"a known pair is counted apart", challenge, "S@A 3*F@B b=armed@B p=0@A b1@A"},
-	{"a known pair has its own limit", challenge, "S@A 3*F@A p=3@A ?=0 b=armed@A b1@B"},
-	{"a success on a known pair forgives it alone", challenge, "S@A 2*F@B 2*F@A S@A p=0@A ?=2"},
-	{"a success elsewhere forgives no pair", challenge, "S@A 2*F@A S@B p=2@A p=0@B"},
-	{"a success with access denied makes no pair known", challenge, "F@A b1@A u1 ?=0 p=-@A h=0/1"},
-	{"a success with access denied keeps a pair known", challenge, "S@A F@A b1@A u1 p=0@A h=1/1"},
-	{"a success without an address makes no pair known", challenge, "S p=-@A h=1/0"},
-	{"no address is never a known pair", challenge, "S@A 3*F b=armed b1@A"},
-	{"a try begun before its pair was known ends where it began", challenge, "b1@A b2@A s1 f2 p=0@A ?=1"},
-	{"of 17 pairs the oldest goes", challenge, "S@A S@A1 S@A2 S@A3 S@A4 S@A5 S@A6 S@A7 S@A8 S@A9 S@A10 S@A11 S@A12 S@A13 S@A14 S@A15 w=5ms S@A w=5ms S@A16 p=0@A p=-@A1 p=0@A2 p=0@A16"},
-	{"a pair with a pending try does not go", challenge, "S@A b1@A w=5ms S@A1 w=5ms S@A2 S@A3 S@A4 S@A5 S@A6 S@A7 S@A8 S@A9 S@A10 S@A11 S@A12 S@A13 S@A14 S@A15 S@A16 p=0@A p=-@A1 f1 p=1@A"},
-	{"a reset forgives the user and every pair", challenge, "S@A 3*F@A 3*F@B r ?=0 p=0@A b1@A b2@B h=1/6"},
-	{"a reset of a stranger does nothing", challenge, "r ?=0 h=0/0"},
-	{"a reset does not end a try", challenge, "b1 r q=1 f1 ?=1"},
-	{"an old try forgives nothing after a reset", challenge, "F b1 F r F s1 ?=1"},
-	{"a reset does not forget the pairs", challenge, "S@A r p=0@A"},
-	{"without a CAPTCHA a delay grows", delay, "3*F b=delayed/1s"},
-	{"without a CAPTCHA nothing is solved", delay, "3*F b!=delayed"},
-	{"a delay passes", delay, "3*F w=1100ms b1 b=delayed/1s f1 b=delayed/2s"},
-	{"a delay is over with a success", delay, "3*F w=1100ms S 2*F b1 ?=2"},
-	{"without a limit nothing is refused", unlimited, "200*F b1 S h=1/200"},
+	{"nothing is known about a stranger", askPolicy, "?=0 p=-@A q=0 h=0/0"},
+	{"failures count", askPolicy, "F ?=1 F ?=2 F ?=3 h=0/3"},
+	{"users are counted apart", askPolicy, "3*F b=armed ?=0:ann b1:ann"},
+	{"failures at the maximum ask for a CAPTCHA", askPolicy, "3*F b=armed ?=3"},
+	{"a solved CAPTCHA passes", askPolicy, "3*F b1! s1 ?=0 b2"},
+	{"a solved CAPTCHA and a wrong password stay armed", askPolicy, "3*F b1! f1 ?=4 b=armed b2!"},
+	{"solved CAPTCHAs pass one at a time", askPolicy, "3*F b1! b!=busy b=armed a1 b2!"},
+	{"a maximum of one is kept", onePolicy, "b1 b=busy f1 b=armed"},
+	{"pending tries make others wait", askPolicy, "b1 b2 b3 b=busy q=3 f1 b=busy a2 b4 q=2"},
+	{"pending tries ask for no CAPTCHA", askPolicy, "b1 b2 b3 b=busy b!=busy ?=0"},
+	{"a failure and pending tries make others wait", askPolicy, "2*F b1 b=busy f1 b=armed"},
+	{"refusals change nothing", askPolicy, "3*F 9*b=armed ?=3 h=0/3 q=0 r b1"},
+	{"busy changes nothing", askPolicy, "b1 b2 b3 9*b=busy q=3 ?=0 a1 a2 a3 q=0 ?=0 h=0/0"},
+	{"a success clears the count", askPolicy, "2*F S ?=0 h=1/2"},
+	{"a success forgives no failure made meanwhile", askPolicy, "F b1 b2 f2 s1 ?=1"},
+	{"an early try forgives nothing that a later one has not", widePolicy, "F b1 F b2 s2 ?=0 s1 ?=0"},
+	{"a late success of an early try forgives up to its begin", askPolicy, "b1 2*F s1 ?=2"},
+	{"no verdict counts nothing", askPolicy, "F b1 a1 ?=1 q=0 h=0/1"},
+	{"a second end changes nothing", askPolicy, "b1 f1 f1 s1 ?=1 h=0/1 b2 s2 f2 a2 ?=0 h=1/1"},
+	{"an end of another user's try changes nothing", askPolicy, "b1 F:ann f1 ?=1 ?=1:ann"},
+	{"a try without an end becomes a failure", leasePolicy, "b1 w=600ms ?=1 q=0 h=0/1"},
+	{"a late end changes nothing", leasePolicy, "b1 w=600ms s1 ?=1 f1 ?=1 h=0/1"},
+	{"overdue tries arm", leasePolicy, "b1 b2 b3 b=busy w=600ms b=armed"},
+	{"failures expire after the window", windowPolicy, "2*F w=600ms ?=0 b1 h=0/2"},
+	{"armed ends with the window", windowPolicy, "3*F w=600ms b1"},
+	{"failures never expire before a lease", windowPolicy, "2*F b1 w=600ms ?=2 b=busy a1 ?=0"},
+	{"100 failures are denied", askPolicy, "3*F 97*F! ?=100 b!=denied b=denied/1h0m0s r b1"},
+	{"a success makes the pair known", askPolicy, "p=-@A S@A p=0@A p=-@B"},
+	{"a known pair is counted apart", askPolicy, "S@A 3*F@B b=armed@B p=0@A b1@A"},
+	{"a known pair has its own limit", askPolicy, "S@A 3*F@A p=3@A ?=0 b=armed@A b1@B"},
+	{"a success on a known pair forgives it alone", askPolicy, "S@A 2*F@B 2*F@A S@A p=0@A ?=2"},
+	{"a success elsewhere forgives no pair", askPolicy, "S@A 2*F@A S@B p=2@A p=0@B"},
+	{"a success with access denied makes no pair known", askPolicy, "F@A b1@A u1 ?=0 p=-@A h=0/1"},
+	{"a success with access denied keeps a pair known", askPolicy, "S@A F@A b1@A u1 p=0@A h=1/1"},
+	{"a success without an address makes no pair known", askPolicy, "S p=-@A h=1/0"},
+	{"no address is never a known pair", askPolicy, "S@A 3*F b=armed b1@A"},
+	{"a try begun before its pair was known ends where it began", askPolicy, "b1@A b2@A s1 f2 p=0@A ?=1"},
+	{"of 17 pairs the oldest goes", askPolicy, "S@A S@A1 S@A2 S@A3 S@A4 S@A5 S@A6 S@A7 S@A8 S@A9 S@A10 S@A11 S@A12 S@A13 S@A14 S@A15 w=5ms S@A w=5ms S@A16 p=0@A p=-@A1 p=0@A2 p=0@A16"},
+	{"a pair with a pending try does not go", askPolicy, "S@A b1@A w=5ms S@A1 w=5ms S@A2 S@A3 S@A4 S@A5 S@A6 S@A7 S@A8 S@A9 S@A10 S@A11 S@A12 S@A13 S@A14 S@A15 S@A16 p=0@A p=-@A1 f1 p=1@A"},
+	{"a reset forgives the user and every pair", askPolicy, "S@A 3*F@A 3*F@B r ?=0 p=0@A b1@A b2@B h=1/6"},
+	{"a reset of a stranger does nothing", askPolicy, "r ?=0 h=0/0"},
+	{"a reset does not end a try", askPolicy, "b1 r q=1 f1 ?=1"},
+	{"an old try forgives nothing after a reset", askPolicy, "F b1 F r F s1 ?=1"},
+	{"a reset does not forget the pairs", askPolicy, "S@A r p=0@A"},
+	{"without a CAPTCHA a delay grows", delayPolicy, "3*F b=delayed/1s"},
+	{"without a CAPTCHA nothing is solved", delayPolicy, "3*F b!=delayed"},
+	{"a delay passes", delayPolicy, "3*F w=1100ms b1 b=delayed/1s f1 b=delayed/2s"},
+	{"a delay is over with a success", delayPolicy, "3*F w=1100ms S 2*F b1 ?=2"},
+	{"without a limit nothing is refused", unlimitedPolicy, "200*F b1 S h=1/200"},
 }
 
 // Attempts checks the contract of [attempts.Store] on stores that new makes.
@@ -103,8 +103,8 @@ func Attempts(t *testing.T, new func(*testing.T) attempts.Store) {
 // attemptsTimes checks what the login history says.
 func attemptsTimes(t *testing.T, store attempts.Store) {
 	before := time.Now().Add(-2 * time.Second) // the store's clock may differ a little
-	PlayAttempts(t, store, challenge, "S w=20ms S w=20ms F")
-	st, err := store.Status(t.Context(), "fred", address(""), challenge)
+	PlayAttempts(t, store, askPolicy, "S w=20ms S w=20ms F")
+	st, err := store.Status(t.Context(), "fred", attemptsClient(""), askPolicy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,16 +116,16 @@ func attemptsTimes(t *testing.T, store attempts.Store) {
 
 // attemptsOutcome checks that garbage is an error and ends nothing.
 func attemptsOutcome(t *testing.T, store attempts.Store) {
-	d, err := store.Begin(t.Context(), attempts.Attempt{User: "fred", Policy: challenge})
+	d, err := store.Begin(t.Context(), attempts.Attempt{User: "fred", Policy: askPolicy})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []attempts.Outcome{0, attempts.Abandoned + 1} {
-		if _, err := store.End(t.Context(), d.Lease, o, challenge); err == nil {
+		if _, err := store.End(t.Context(), d.Lease, o, askPolicy); err == nil {
 			t.Errorf("End with outcome %d returned no error", o)
 		}
 	}
-	PlayAttempts(t, store, challenge, "q=1 ?=0 h=0/0")
+	PlayAttempts(t, store, askPolicy, "q=1 ?=0 h=0/0")
 }
 
 // attemptsNames checks that the store mixes up no names.
@@ -133,17 +133,17 @@ func attemptsNames(t *testing.T, store attempts.Store) {
 	names := []string{"", " ", "fred", "Fred", "fred:1", "fr{ed}", "fred\x00", "fréd", "*", "user:fred", "\xff"}
 	for i, name := range names {
 		for range i {
-			d, err := store.Begin(t.Context(), attempts.Attempt{User: name, Policy: unlimited})
+			d, err := store.Begin(t.Context(), attempts.Attempt{User: name, Policy: unlimitedPolicy})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := store.End(t.Context(), d.Lease, attempts.Failed, unlimited); err != nil {
+			if _, err := store.End(t.Context(), d.Lease, attempts.Failed, unlimitedPolicy); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	for i, name := range names {
-		if st, err := store.Status(t.Context(), name, address(""), unlimited); err != nil || st.Failures != i {
+		if st, err := store.Status(t.Context(), name, attemptsClient(""), unlimitedPolicy); err != nil || st.Failures != i {
 			t.Errorf("%q has %d failures (%v), want %d", name, st.Failures, err, i)
 		}
 	}
@@ -155,11 +155,11 @@ func attemptsRandom(t *testing.T, store attempts.Store) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	noise := AttemptsNoise(rand.New(rand.NewPCG(seed, 0)), 2000)
-	AttemptsHistory(t, store, &AttemptsModel{Now: time.Now}, challenge, noise)
+	AttemptsHistory(t, store, &AttemptsModel{Now: time.Now}, askPolicy, noise)
 }
 
-// crowd runs f in n goroutines at once and waits for them.
-func crowd(n int, f func(i int)) {
+// attemptsCrowd runs f in n goroutines at once and waits for them.
+func attemptsCrowd(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {
@@ -169,8 +169,8 @@ func crowd(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// insist begins a try, again and again while others are pending.
-func insist(t *testing.T, store attempts.Store, a attempts.Attempt) attempts.Decision {
+// attemptsInsist begins a try, again and again while others are pending.
+func attemptsInsist(t *testing.T, store attempts.Store, a attempts.Attempt) attempts.Decision {
 	for {
 		d, err := store.Begin(t.Context(), a)
 		if err != nil {
@@ -184,9 +184,9 @@ func insist(t *testing.T, store attempts.Store, a attempts.Attempt) attempts.Dec
 	}
 }
 
-// finish ends a try in a crowd.
-func finish(t *testing.T, store attempts.Store, l attempts.Lease, o attempts.Outcome) {
-	if _, err := store.End(t.Context(), l, o, challenge); err != nil {
+// attemptsFinish ends a try in a crowd.
+func attemptsFinish(t *testing.T, store attempts.Store, l attempts.Lease, o attempts.Outcome) {
+	if _, err := store.End(t.Context(), l, o, askPolicy); err != nil {
 		t.Error(err)
 	}
 }
@@ -195,11 +195,11 @@ func finish(t *testing.T, store attempts.Store, l attempts.Lease, o attempts.Out
 func attemptsWrong(t *testing.T, store attempts.Store) {
 	for round := range 20 {
 		var looked atomic.Int64
-		a := attempts.Attempt{User: "fred" + strconv.Itoa(round), Policy: challenge}
-		crowd(100, func(int) {
-			if d := insist(t, store, a); d.Verdict == attempts.Granted {
+		a := attempts.Attempt{User: "fred" + strconv.Itoa(round), Policy: askPolicy}
+		attemptsCrowd(100, func(int) {
+			if d := attemptsInsist(t, store, a); d.Verdict == attempts.Granted {
 				looked.Add(1)
-				finish(t, store, d.Lease, attempts.Failed)
+				attemptsFinish(t, store, d.Lease, attempts.Failed)
 			}
 		})
 		if n := looked.Load(); n != 3 {
@@ -210,32 +210,32 @@ func attemptsWrong(t *testing.T, store attempts.Store) {
 
 // attemptsRight is an integration that logs in many times at once.
 func attemptsRight(t *testing.T, store attempts.Store) {
-	a := attempts.Attempt{User: "fred", Policy: challenge}
-	crowd(50, func(int) {
-		d := insist(t, store, a)
+	a := attempts.Attempt{User: "fred", Policy: askPolicy}
+	attemptsCrowd(50, func(int) {
+		d := attemptsInsist(t, store, a)
 		if d.Verdict != attempts.Granted {
 			t.Errorf("verdict %d, want granted", d.Verdict)
 			return
 		}
-		finish(t, store, d.Lease, attempts.Succeeded)
+		attemptsFinish(t, store, d.Lease, attempts.Succeeded)
 	})
-	PlayAttempts(t, store, challenge, "?=0 q=0 h=50/0")
+	PlayAttempts(t, store, askPolicy, "?=0 q=0 h=50/0")
 }
 
 // attemptsMixed lets the owner log in amid guesses. Every success forgives
 // what was counted before it began, so that F <= Max (successes + 1).
 func attemptsMixed(t *testing.T, store attempts.Store) {
 	var wrong, right atomic.Int64
-	a := attempts.Attempt{User: "fred", Policy: challenge}
-	crowd(100, func(i int) {
-		d := insist(t, store, a)
+	a := attempts.Attempt{User: "fred", Policy: askPolicy}
+	attemptsCrowd(100, func(i int) {
+		d := attemptsInsist(t, store, a)
 		switch {
 		case d.Verdict != attempts.Granted:
 		case i%4 == 0:
-			finish(t, store, d.Lease, attempts.Succeeded)
+			attemptsFinish(t, store, d.Lease, attempts.Succeeded)
 			right.Add(1)
 		default:
-			finish(t, store, d.Lease, attempts.Failed)
+			attemptsFinish(t, store, d.Lease, attempts.Failed)
 			wrong.Add(1)
 		}
 	})
@@ -246,10 +246,10 @@ func attemptsMixed(t *testing.T, store attempts.Store) {
 
 // attemptsEnds ends one try from many sides.
 func attemptsEnds(t *testing.T, store attempts.Store) {
-	d, err := store.Begin(t.Context(), attempts.Attempt{User: "fred", Policy: challenge})
+	d, err := store.Begin(t.Context(), attempts.Attempt{User: "fred", Policy: askPolicy})
 	if err != nil {
 		t.Fatal(err)
 	}
-	crowd(20, func(int) { finish(t, store, d.Lease, attempts.Failed) })
-	PlayAttempts(t, store, challenge, "?=1 q=0 h=0/1")
+	attemptsCrowd(20, func(int) { attemptsFinish(t, store, d.Lease, attempts.Failed) })
+	PlayAttempts(t, store, askPolicy, "?=1 q=0 h=0/1")
 }
