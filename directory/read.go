@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -19,7 +20,7 @@ func (f *flight) wait(ctx context.Context) (*User, error) {
 	case <-f.done:
 		return f.user, f.err
 	case <-ctx.Done():
-		return nil, errors.Join(ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 }
 
