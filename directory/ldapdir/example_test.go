@@ -1,0 +1,52 @@
+package ldapdir_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/internal/ldapserver"
+)
+
+// One login: who is it, is this the password, which groups.
+func Example() {
+	server, err := ldapserver.New(ldapserver.Config{Entries: annEntries})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	if err := server.Start("127.0.0.1:0"); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	dir, err := ldapdir.New(ldapdir.Config{
+		URLs:   []string{server.URL()}, // ldaps://dc1.example.org in earnest
+		BaseDN: "dc=example,dc=org",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer dir.Close()
+
+	ctx := context.Background()
+	entry, err := dir.Find(ctx, "ANN")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = dir.Verify(ctx, entry, "guess")
+	fmt.Println(entry.Name, errors.Is(err, directory.ErrBadCredentials))
+	_, err = dir.Verify(ctx, entry, "geheim")
+	fmt.Println(entry.Name, err)
+	groups, err := dir.Groups(ctx, entry, false)
+	fmt.Println(groups.Names, err)
+	// Output:
+	// ann true
+	// ann <nil>
+	// [admins staff] <nil>
+}
