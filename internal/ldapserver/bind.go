@@ -26,7 +26,8 @@ func (c *conn) bind(m *message, f *Fault) {
 	c.send(envelope(m.id, response(ldap.ApplicationBindResponse, r)))
 }
 
-// authenticate returns the entry that op proves to be, nil for anonymous.
+// authenticate returns the entry that op proves to be, nil for anonymous. The
+// context tag 0 is the simple password; 3 would be SASL.
 func (s *Server) authenticate(op *ber.Packet) (*entry, Result) {
 	if len(op.Children) != 3 {
 		return nil, Result{Code: ldap.LDAPResultProtocolError, Message: "malformed bind request"}
@@ -80,6 +81,8 @@ func passwordMatches(stored, password string) bool {
 	if !strings.HasPrefix(stored, "{") || !ok {
 		return subtle.ConstantTimeCompare([]byte(stored), []byte(password)) == 1
 	}
+	// An unknown scheme must not fall back to plain text: the hash itself
+	// would be the password.
 	if scheme = strings.ToUpper(scheme); scheme != "SSHA" && scheme != "SHA" {
 		return false
 	}

@@ -54,7 +54,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// drop closes the connection without a word. It may be called many times.
+// drop closes the connection without a word. It closes the socket below TLS,
+// because a TLS close waits for a write that a stuck client never takes. It
+// may be called many times.
 func (c *conn) drop() {
 	c.cancel()
 	c.raw.Close()
@@ -96,10 +98,12 @@ func (c *conn) read() (*message, error) {
 	if d := c.server.config.IdleTimeout; d > 0 {
 		idle = time.Now().Add(d)
 	}
-	c.nc.SetReadDeadline(idle)
+	c.nc.SetReadDeadline(idle) // the zero time is none
 	if _, err := c.r.Peek(1); err != nil {
 		return nil, err
 	}
+	// Who has begun a message must go on with it: a slow trickle would hold
+	// the connection, and the buffer, for as long as it likes.
 	c.nc.SetReadDeadline(time.Now().Add(stallTimeout))
 	return readMessage(c.r)
 }
@@ -128,12 +132,14 @@ func (c *conn) handle(m *message) bool {
 		return true
 	case ldap.ApplicationBindRequest:
 		c.server.stats.binds.Add(1)
+		// RFC 4511, section 4.2.1: what runs is finished first, or it would
+		// end under another identity than it began with.
 		c.ops.Wait()
 		return c.alone(m, OpBind, func(f *Fault) bool { c.bind(m, f); return true })
 	case ldap.ApplicationExtendedRequest:
 		c.server.stats.extended.Add(1)
 		if extendedName(m.op) == oidStartTLS {
-			c.ops.Wait()
+			c.ops.Wait() // no answer may be written while the handshake runs
 			return c.alone(m, OpExtended, func(*Fault) bool { return c.startTLS(m) })
 		}
 		return c.spawn(m, OpExtended, func(context.Context, *Fault) { c.extended(m) })
@@ -150,12 +156,15 @@ func (c *conn) handle(m *message) bool {
 	return false
 }
 
-// refuse answers an operation that would change the directory.
+// refuse answers an operation that would change the directory. In LDAP the
+// tag of a response is that of its request plus one, but for search and
+// extended.
 func (c *conn) refuse(m *message) {
 	c.send(envelope(m.id, response(m.op.Tag+1, Result{Code: ldap.LDAPResultUnwillingToPerform, Message: "read only"})))
 }
 
-// alone does an operation in the goroutine of the connection.
+// alone does an operation in the goroutine of the connection, so that nothing
+// is read meanwhile.
 func (c *conn) alone(m *message, op Op, do func(*Fault) bool) bool {
 	f, ok := c.ready(c.ctx, m, op)
 	if !ok {
@@ -164,7 +173,8 @@ func (c *conn) alone(m *message, op Op, do func(*Fault) bool) bool {
 	return do(f)
 }
 
-// spawn does an operation in a goroutine of its own.
+// spawn does an operation in a goroutine of its own. At maxParallel it stops
+// reading: TCP then slows the client down.
 func (c *conn) spawn(m *message, op Op, do func(context.Context, *Fault)) bool {
 	select {
 	case c.slots <- struct{}{}:
@@ -272,7 +282,7 @@ func (c *conn) abandon(op *ber.Packet) {
 	defer c.mu.Unlock()
 	if cancel := c.running[id]; cancel != nil {
 		cancel()
-		c.running[id] = nil
+		c.running[id] = nil // until it has noticed: its id is still in use
 	}
 }
 

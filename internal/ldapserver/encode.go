@@ -9,7 +9,9 @@ import (
 // a server sends (RFC 4511, section 4.4.1).
 const noticeOfDisconnection = "1.3.6.1.4.1.1466.20036"
 
-// envelope returns the bytes of a message around op.
+// envelope returns the bytes of a message around op. AppendChild of asn1-ber
+// copies the child as it is at that moment, so everything here is built from
+// the inside outwards.
 func envelope(id int64, op *ber.Packet, controls ...*ber.Packet) []byte {
 	m := ber.NewSequence("")
 	m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
@@ -57,7 +59,9 @@ func notice(r Result) []byte {
 	return envelope(0, op)
 }
 
-// encodeEntry returns a SearchResultEntry with the attributes that sel wants.
+// encodeEntry returns a SearchResultEntry (RFC 4511, section 4.5.2) with the
+// attributes that sel wants. Passwords are no attributes of an entry here, so
+// no selection can name them.
 func encodeEntry(id int64, e *entry, sel *selection) []byte {
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
 	op.AppendChild(octetString(e.dn.text))
@@ -81,7 +85,7 @@ func encodeEntry(id int64, e *entry, sel *selection) []byte {
 	return envelope(id, op)
 }
 
-// encodeReference returns a SearchResultReference.
+// encodeReference returns a SearchResultReference (RFC 4511, section 4.5.3).
 func encodeReference(id int64, urls []string) []byte {
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultReference, nil, "")
 	for _, u := range urls {

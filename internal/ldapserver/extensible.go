@@ -90,7 +90,8 @@ func (f bitFilter) eval(t *tree, e *entry) truth {
 	}))
 }
 
-// eval walks breadth first; groups may contain each other.
+// eval walks breadth first and remembers where it was: groups may contain
+// each other.
 func (f chainFilter) eval(t *tree, e *entry) truth {
 	seen := map[*entry]bool{e: true}
 	for queue := []*entry{e}; len(queue) > 0; queue = queue[1:] {
@@ -111,6 +112,8 @@ func (f chainFilter) eval(t *tree, e *entry) truth {
 	return isFalse
 }
 
+// parseExtensible reads a MatchingRuleAssertion. Its parts are optional and
+// come in any order; without a rule it needs a type, and the other way round.
 func parseExtensible(p *ber.Packet) (filter, bool) {
 	var ruleName, key, value string
 	var inDN, hasValue bool
@@ -135,6 +138,9 @@ func parseExtensible(p *ber.Packet) (filter, bool) {
 	return newExtensible(strings.ToLower(ruleName), key, value, inDN), true
 }
 
+// newExtensible chooses by the name or number of the rule (RFC 4517, section
+// 4.2). A rule that nobody knows is Undefined, not an error: so does slapd,
+// and a client that relies on one must notice that it finds nothing.
 func newExtensible(ruleName, key, value string, inDN bool) filter {
 	r := ruleOf(key)
 	switch ruleName {

@@ -50,6 +50,7 @@ type (
 	undefinedFilter struct{}
 )
 
+// A filter list may be empty: (&) is true and (|) is false (RFC 4526).
 func (f andFilter) eval(t *tree, e *entry) truth {
 	v := isTrue
 	for _, sub := range f {
@@ -70,6 +71,7 @@ func (f orFilter) eval(t *tree, e *entry) truth {
 	return v
 }
 
+// Not of Undefined is Undefined: (!(member=nonsense)) must not match everybody.
 func (f notFilter) eval(t *tree, e *entry) truth {
 	return isTrue - f.filter.eval(t, e)
 }
@@ -148,6 +150,7 @@ func parseFilter(p *ber.Packet) (filter, bool) {
 	return nil, false
 }
 
+// parseFilters returns the filters of a set; one that is malformed spoils it.
 func parseFilters(p *ber.Packet) ([]filter, bool) {
 	if p.TagType != ber.TypeConstructed {
 		return nil, false
@@ -173,6 +176,8 @@ func parseAssertion(p *ber.Packet) (name, value string, ok bool) {
 	return name, value, okName && okValue
 }
 
+// parseCompare prepares the value once, so that a search over many entries
+// only compares strings. Names have no order.
 func parseCompare(p *ber.Packet, order int) (filter, bool) {
 	name, value, ok := parseAssertion(p)
 	if !ok {
@@ -187,6 +192,8 @@ func parseCompare(p *ber.Packet, order int) (filter, bool) {
 	return compareFilter{key: key, value: value, rule: r, order: order}, true
 }
 
+// parseSubstring insists on the order of RFC 4511: at most one initial part,
+// first, and at most one final part, last.
 func parseSubstring(p *ber.Packet) (filter, bool) {
 	if len(p.Children) != 2 || len(p.Children[1].Children) == 0 {
 		return nil, false

@@ -17,7 +17,8 @@ const (
 	hidden // userPassword: matches nothing
 )
 
-// ruleOf returns the equality rule of the attribute with this key.
+// ruleOf returns the equality rule of the attribute with this key, from RFC
+// 4519, RFC 2307 and, for memberOf and its kind, the schema of the servers.
 func ruleOf(key string) rule {
 	switch key {
 	case "memberuid", "homedirectory", "loginshell", "createtimestamp", "modifytimestamp", "labeleduri":
@@ -178,10 +179,11 @@ type substring struct {
 }
 
 // prepare folds the parts as the rule folds values. A blank at the inner end
-// of a part stays: it must be there in the value.
+// of a part stays: it must be there in the value. Names and numbers have no
+// substring rule, because their normal form has parts in other places.
 func (s substring) prepare(r rule) (substring, bool) {
 	if r != caseIgnore && r != caseExact {
-		return s, false // no substring rule: Undefined
+		return s, false // Undefined
 	}
 	part := func(v string) string {
 		if r == caseIgnore {

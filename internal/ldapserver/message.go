@@ -131,12 +131,17 @@ func allowedTag(tag byte) bool {
 		return tag&0x1f != 0x1f
 	}
 	switch tag {
+	// Boolean, integer, octet string, null, enumerated, sequence, set. The
+	// decoder also parses times, object identifiers and floating point, which
+	// LDAP never sends: code that only an attacker would run.
 	case 0x01, 0x02, 0x04, 0x05, 0x0a, 0x30, 0x31:
-		return true // boolean, integer, octet string, null, enumerated, sequence, set
+		return true
 	}
 	return false
 }
 
+// parseMessage takes a message apart as far as the operation, which each kind
+// of operation reads for itself.
 func parseMessage(p *ber.Packet) (*message, error) {
 	if len(p.Children) < 2 || len(p.Children) > 3 {
 		return nil, errMalformed
@@ -166,6 +171,8 @@ func parseMessage(p *ber.Packet) (*message, error) {
 	return m, nil
 }
 
+// parseControl reads a Control: criticality defaults to false and the value
+// may be absent, so the second child can be either.
 func parseControl(p *ber.Packet) (c control, ok bool) {
 	if len(p.Children) < 1 || len(p.Children) > 3 {
 		return c, false
@@ -191,7 +198,8 @@ func octets(p *ber.Packet) (string, bool) {
 	return p.Data.String(), true
 }
 
-// integer returns the value of a universal integer or enumerated.
+// integer returns the value of a universal integer or enumerated. The decoder
+// makes 0 of one that is empty or too long, and 0 has a meaning in LDAP.
 func integer(p *ber.Packet, tag ber.Tag) (int64, bool) {
 	if p.ClassType != ber.ClassUniversal || p.Tag != tag || p.Data.Len() == 0 || p.Data.Len() > 8 {
 		return 0, false
@@ -204,7 +212,9 @@ func isContext(p *ber.Packet, tag ber.Tag) bool {
 	return p.ClassType == ber.ClassContext && p.Tag == tag
 }
 
-// primitive reports whether p has the context tag and no children.
+// primitive reports whether p has the context tag and no children. The
+// content of a constructed element would be its encoded children, taken for
+// text.
 func primitive(p *ber.Packet, tag ber.Tag) bool {
 	return isContext(p, tag) && p.TagType == ber.TypePrimitive
 }

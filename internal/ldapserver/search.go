@@ -43,6 +43,8 @@ type selection struct {
 	typesOnly         bool
 }
 
+// newSelection reads an attribute list (RFC 4511, section 4.5.1.8; "+" is RFC
+// 3673). Nothing asked for is everything but operational attributes.
 func newSelection(names []string, typesOnly bool) selection {
 	s := selection{user: len(names) == 0, typesOnly: typesOnly}
 	for _, n := range names {
@@ -96,6 +98,7 @@ func parseSearch(m *message) (*searchRequest, Result) {
 	return q, Result{}
 }
 
+// parseNames returns the attribute list.
 func parseNames(p *ber.Packet) (names []string, ok bool) {
 	if p.TagType != ber.TypeConstructed {
 		return nil, false
@@ -233,6 +236,8 @@ func (s *search) run(ctx context.Context) (Result, *page) {
 	}
 	start := uint64(0)
 	if s.page != nil {
+		// In another tree the index means other entries: silently going on
+		// would lose some and repeat others.
 		if s.page.serial != 0 && s.page.serial != s.tree.serial {
 			return Result{Code: ldap.LDAPResultUnwillingToPerform, Message: "the paging cookie is out of date"}, nil
 		}
@@ -244,6 +249,8 @@ func (s *search) run(ctx context.Context) (Result, *page) {
 	return s.scan(ctx, base, start)
 }
 
+// scan walks all entries in the order in which they were given, which is what
+// makes an index in them a paging cookie.
 func (s *search) scan(ctx context.Context, base string, start uint64) (Result, *page) {
 	for i := start; i < uint64(len(s.tree.entries)); i++ {
 		e := s.tree.entries[i]
@@ -297,6 +304,8 @@ func (s *search) entry(ctx context.Context, e *entry) bool {
 	b := encodeEntry(s.id, e, &s.selection)
 	s.sent++
 	s.out.Write(b)
+	// The buffer never holds more than flushBuffer and one entry: the flood is
+	// the client's problem alone.
 	for s.fault.Endless && ctx.Err() == nil {
 		if s.out.Write(b); s.out.Len() >= flushBuffer && !s.flush() {
 			return false
@@ -310,6 +319,8 @@ func (s *search) flush() bool {
 	return s.conn.send(s.out.Bytes())
 }
 
+// finish sends what is collected and the result in one write, as servers do:
+// a client sees all of a small answer or nothing.
 func (s *search) finish(r Result, more *page) {
 	op := response(ldap.ApplicationSearchResultDone, r)
 	if s.page != nil {

@@ -70,6 +70,9 @@ type Config struct {
 // whose DN cannot be parsed or occurs twice, and every negative limit.
 func New(c Config) (*Server, error) {
 	c.RootDSE = maps.Clone(c.RootDSE)
+	for name, values := range c.RootDSE {
+		c.RootDSE[name] = slices.Clone(values)
+	}
 	if c.TLS != nil {
 		c.TLS = c.TLS.Clone()
 	}

@@ -47,7 +47,8 @@ func (e *entry) get(key string) *attribute {
 	return e.attrs[i]
 }
 
-// add appends values that are not there yet, under the rule of the attribute.
+// add appends values. Passwords go where no search looks. A value without the
+// syntax of its attribute is kept and shown, but never matches.
 func (e *entry) add(name string, values ...string) {
 	key := attributeKey(name)
 	if ruleOf(key) == hidden {
@@ -91,6 +92,7 @@ func newTree(list []Entry, memberOf bool) (*tree, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	// Only when all are there: members may come after their groups.
 	if memberOf {
 		t.fillMemberOf()
 	}
@@ -102,6 +104,8 @@ func newTree(list []Entry, memberOf bool) (*tree, error) {
 	return t, nil
 }
 
+// insert adds one entry and notes its ancestors, which need not come first or
+// at all.
 func (t *tree) insert(given Entry, now time.Time) error {
 	d, ok := parseDN(given.DN)
 	if !ok || len(d.rdns) == 0 {
@@ -158,6 +162,8 @@ func nameUUID(name string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
+// fillMemberOf does what the memberof overlay of slapd and Active Directory
+// maintain: direct groups alone.
 func (t *tree) fillMemberOf() {
 	for _, group := range t.entries {
 		for _, key := range []string{"member", "uniquemember"} {
@@ -195,7 +201,8 @@ func (t *tree) nearest(d dn) *entry {
 	return nil
 }
 
-// rootDSE returns the entry of the empty name.
+// rootDSE returns the entry of the empty name (RFC 4512, section 5.1), by
+// which clients learn what they talk to.
 func (s *Server) rootDSE() *entry {
 	e := &entry{}
 	values := map[string][]string{
