@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,4 +194,23 @@ func find(t testing.TB, c *ldap.Conn, filter string) []string {
 		names = append(names, strings.SplitN(e.DN, ",", 2)[0])
 	}
 	return names
+}
+
+// BenchmarkSearch is a login's search in a directory of 10,000 people. There is
+// no index, every entry is looked at: for demos and tests that is enough, and
+// speed against a directory is measured with slapd.
+func BenchmarkSearch(b *testing.B) {
+	entries := []Entry{{DN: suffix}}
+	for i := range 10_000 {
+		uid := "u" + strconv.Itoa(i)
+		entries = append(entries, Entry{DN: "uid=" + uid + ",ou=people," + suffix,
+			Attributes: attrs{"objectClass": {"inetOrgPerson"}, "cn": {"User " + uid}, "mail": {uid + "@example.org"}}})
+	}
+	c := dial(b, start(b, Config{Entries: entries}).URL())
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := find(b, c, "(&(objectClass=inetOrgPerson)(uid=u9999))"); len(got) != 1 {
+			b.Fatal(got)
+		}
+	}
 }
