@@ -190,6 +190,7 @@ func TestValuesLiveAndDieWithTheLogin(t *testing.T) {
 			cookie = cookieOf(t, visit(m, cookie, mustLogin(t, m, fred)))
 			return cookieOf(t, visit(m, cookie, func(w http.ResponseWriter, r *http.Request) {
 				g, _ := m.Get(r, "cart")
+				g.Values["k"] = "changed under fred"
 				mustLogin(t, m, ann)(w, r)
 				g.Values["new"] = 1
 				if err := g.Save(r, w); err != nil {
@@ -230,6 +231,7 @@ func TestFlashAfterLogout(t *testing.T) {
 	cookie := cookieOf(t, visit(m, values(t, m, "", "s", set("secret", 1)), mustLogin(t, m, fred)))
 	next := cookieOf(t, visit(m, cookie, func(w http.ResponseWriter, r *http.Request) {
 		g, _ := m.Get(r, "s")
+		g.Values["secret"] = 2
 		if err := m.Logout(w, r); err != nil {
 			t.Error(err)
 		}
@@ -319,6 +321,36 @@ func TestValuesWhenTheStoreFails(t *testing.T) {
 	g.Values["k"] = 4
 	if err := g.Save(r, w); !errors.Is(err, session.ErrConflict) {
 		t.Errorf("endless conflicts: %v", err)
+	}
+}
+
+// A key that one request removes stays removed though another has saved.
+func TestParallelRemoval(t *testing.T) {
+	f, m := newFaulty(t)
+	cookie := values(t, m, "", "cart", func(g *sessions.Session) { g.Values["a"], g.Values["b"] = 1, 2 })
+	f.beforeSave = func() { values(t, m, cookie, "cart", set("c", 3)) }
+	values(t, m, cookie, "cart", func(g *sessions.Session) { delete(g.Values, "a") })
+	g, err := m.Get(request(cookie), "cart")
+	if err != nil || fmt.Sprint(g.Values) != "map[b:2 c:3]" {
+		t.Errorf("%v, %v", g.Values, err)
+	}
+}
+
+// A second save within a request goes on from the first.
+func TestSavesOfOneRequestDoNotCollide(t *testing.T) {
+	f, m := newFaulty(t)
+	cookie := values(t, m, "", "cart", set("a", 1))
+	f.calls = nil
+	r := request(cookie)
+	for i := range 3 {
+		g, _ := m.Get(r, "cart")
+		g.Values["a"] = i + 2
+		if err := g.Save(r, httptest.NewRecorder()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"load", "save", "save", "save"}; !slices.Equal(f.calls, want) {
+		t.Errorf("calls %v, want %v", f.calls, want)
 	}
 }
 

@@ -157,6 +157,29 @@ func TestMemorySweeps(t *testing.T) {
 	})
 }
 
+// An ended record that no sweep has met yet is none for a Save either.
+func TestMemorySavesOverAnEndedRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := session.NewMemory(session.MemoryConfig{})
+		r := session.Record{User: "fred", Kind: session.KindSession, Expires: time.Now().Add(time.Minute)}
+		var keys []session.Key
+		for i := range 40 {
+			keys = append(keys, session.Key{Hash: [32]byte{byte(i)}})
+			if err := m.Save(t.Context(), keys[i], r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		for i := range 40 {
+			old := r
+			old.Version = 1
+			if err := m.Save(t.Context(), keys[39-i], old); !errors.Is(err, session.ErrConflict) {
+				t.Fatalf("a late save of an ended record: %v", err)
+			}
+		}
+	})
+}
+
 // Every operation at once, with evictions; run with -race.
 func TestMemoryInParallel(t *testing.T) {
 	m := session.NewMemory(session.MemoryConfig{Max: 200, MaxAnonymous: 100})
