@@ -48,9 +48,8 @@ func verdictOf(ctx context.Context, d *ldapdir.Dir, ann directory.Entry, passwor
 	return find, verify, groups
 }
 
-// An answer that is not understood is no verdict, ever: not "no such user",
-// not "bad credentials", not "no groups", and not "welcome".
-func TestNoVerdictIsUnavailable(t *testing.T) {
+// faults are the answers that say nothing about a person.
+func faults() map[string]ldapserver.Fault {
 	result := func(code int) map[ldapserver.Op]ldapserver.Result {
 		r := ldapserver.Result{Code: code, Message: "injected", Referrals: []string{"ldap://192.0.2.1/"}}
 		if code != 10 {
@@ -58,7 +57,7 @@ func TestNoVerdictIsUnavailable(t *testing.T) {
 		}
 		return map[ldapserver.Op]ldapserver.Result{ldapserver.OpBind: r, ldapserver.OpSearch: r}
 	}
-	faults := map[string]ldapserver.Fault{
+	return map[string]ldapserver.Fault{
 		"silence":                  {Silent: true},
 		"hangs up":                 {Hangup: true},
 		"text":                     {Raw: []byte("HTTP/1.1 400 Bad Request\r\n\r\n")},
@@ -87,7 +86,12 @@ func TestNoVerdictIsUnavailable(t *testing.T) {
 		"endless entries":          {Endless: true, Results: map[ldapserver.Op]ldapserver.Result{ldapserver.OpBind: {Code: 51}}},
 		"slower than the deadline": {Delay: 2 * time.Second},
 	}
-	for name, fault := range faults {
+}
+
+// An answer that is not understood is no verdict, ever: not "no such user",
+// not "bad credentials", not "no groups", and not "welcome".
+func TestNoVerdictIsUnavailable(t *testing.T) {
+	for name, fault := range faults() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, ldapserver.Config{})

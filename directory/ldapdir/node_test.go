@@ -28,7 +28,8 @@ func TestCoolDown(t *testing.T) {
 				t.Errorf("%s: %v", what, got)
 			}
 		}
-		step("healthy", n.enter() && n.enter(), true)
+		step("healthy", n.enter(), true)
+		step("and open to everybody", n.enter(), true)
 		n.leave(unclear, context.Canceled)
 		step("a caller who left changes nothing", n.enter(), true)
 		n.leave(failing, io.EOF)
@@ -45,7 +46,8 @@ func TestCoolDown(t *testing.T) {
 		time.Sleep(time.Second)
 		step("second try", n.enter(), true)
 		n.leave(healthy, nil)
-		step("it answers", n.enter() && n.enter(), true)
+		step("it answers", n.enter(), true)
+		step("and is open to everybody again", n.enter(), true)
 	})
 }
 
