@@ -1,0 +1,237 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/middleware"
+	"github.com/seed-244866eb/gatehouse/proxytrust"
+)
+
+// An app is the site with all that it needs, ready to be served.
+type app struct {
+	handler      http.Handler
+	certificates []tls.Certificate // none: no TLS
+	closers      []func() error    // in the order of opening
+}
+
+// close ends what build has opened, the last opened first.
+func (a *app) close() error {
+	var errs []error
+	for _, c := range slices.Backward(a.closers) {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}
+
+// build wires the site as o says. Every error is a fault of o.
+func build(o options, log *slog.Logger) (_ *app, err error) {
+	a := new(app)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if o.tlsCert != "" {
+		cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+		if err != nil {
+			return nil, fmt.Errorf("-tls-cert and -tls-key: %w", err)
+		}
+		a.certificates = []tls.Certificate{cert}
+	}
+	s, err := newSite(o, log)
+	if err != nil {
+		return nil, err
+	}
+	if o.bare {
+		log.Warn("-bare: there is no login and no protection of any kind")
+		s.gate, s.open, s.ready = bare{}, true, newReadiness(nil, 0)
+	} else if err := a.protect(s, o, log); err != nil {
+		return nil, err
+	}
+	a.handler = s.handler()
+	return a, nil
+}
+
+// newSite returns the site without its gate.
+func newSite(o options, log *slog.Logger) (*site, error) {
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	return &site{
+		tracker:    newTracker(seedIssues(), time.Now),
+		base:       o.baseURL,
+		adminGroup: o.adminGroup,
+		log:        log,
+		pages:      pages,
+		uploads:    make(chan struct{}, maxUploading),
+	}, nil
+}
+
+// protect gives s its gate: proxies, directory, and the middleware that joins
+// them. This is what an application does to use gatehouse.
+func (a *app) protect(s *site, o options, log *slog.Logger) error {
+	trust, err := trustProxies(o, log)
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, trust.Close)
+
+	dir, err := openDirectory(o, log)
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, dir.Close)
+
+	config := middleware.Config{
+		Directory:    dir,
+		Trust:        trust,
+		BaseURL:      o.baseURL.String(),
+		AccessGroups: o.accessGroups,
+		GroupTTL:     o.groupTTL,
+		LoginTimeout: o.ldapTimeout,
+		Logger:       log,
+	}
+	if slices.Contains(o.accessGroups, "*") {
+		config.AccessGroups = nil // everybody in the directory
+	}
+	config.Session.Idle, config.Session.Lifetime = o.sessionIdle, o.sessionLifetime
+	config.Attempts.Max = o.maxAttempts
+	if o.maxAttempts == 0 {
+		log.Warn("-max-attempts 0: passwords can be guessed without any limit")
+		config.Attempts.InsecureUnlimited, config.NoCaptcha = true, true
+	}
+	if err := a.showAnswers(&config, o, log); err != nil {
+		return err
+	}
+	auth, err := middleware.New(config)
+	if err != nil {
+		return inFlags(err)
+	}
+	a.closers = append(a.closers, auth.Close)
+	s.gate = auth
+	s.ready = newReadiness(dir, o.ldapTimeout)
+	return nil
+}
+
+// trustProxies returns the trust in the proxies of both flags.
+func trustProxies(o options, log *slog.Logger) (*proxytrust.Trust, error) {
+	var all []source
+	for _, p := range o.trustedProxies {
+		all = append(all, source{p, "-trusted-proxy"})
+	}
+	if o.trustedProxiesFile != "" {
+		more, err := readPatterns("-trusted-proxies-file", o.trustedProxiesFile)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	patterns := make([]string, len(all))
+	for i, s := range all {
+		patterns[i] = s.pattern
+	}
+	trust, err := proxytrust.New(proxytrust.Config{Trusted: patterns, Logger: log})
+	var bad *proxytrust.PatternError
+	if errors.As(err, &bad) {
+		return nil, fmt.Errorf("%s: %q: %s", all[bad.Position-1].where, bad.Pattern, bad.Reason)
+	}
+	return trust, err
+}
+
+// openDirectory returns the directory of the -ldap flags. Nothing is dialled
+// yet: a directory that is down must not keep the program from starting.
+func openDirectory(o options, log *slog.Logger) (*ldapdir.Dir, error) {
+	config := ldapdir.Config{
+		URLs:              o.ldap,
+		BaseDN:            o.ldapBase,
+		UserBaseDN:        o.ldapUserBase,
+		GroupBaseDN:       o.ldapGroupBase,
+		BindDN:            o.ldapBindDN,
+		BindPassword:      o.ldapBindPassword,
+		UserDNTemplate:    o.ldapTemplate,
+		Schema:            o.ldapSchema,
+		StartTLS:          o.ldapStartTLS,
+		InsecurePlaintext: o.ldapPlaintext,
+		Timeout:           o.ldapTimeout,
+		Logger:            log,
+	}
+	var err error
+	if o.ldapBindFile != "" {
+		if config.BindPassword, err = readPassword("-ldap-bind-password-file", o.ldapBindFile); err != nil {
+			return nil, err
+		}
+	}
+	if o.ldapCA != "" {
+		if config.RootCAs, err = readCAs("-ldap-ca", o.ldapCA); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := ldapdir.New(config)
+	if err != nil {
+		return nil, inFlags(err)
+	}
+	return dir, nil
+}
+
+// showAnswers gives away the answers of CAPTCHAs, if o asks for that.
+func (a *app) showAnswers(config *middleware.Config, o options, log *slog.Logger) error {
+	if o.captchaAnswers == "" {
+		return nil
+	}
+	f, err := openAnswers("-insecure-captcha-answers", o.captchaAnswers)
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, f.Close)
+	config.Captcha.InsecureAnswers = f
+	log.Warn("-insecure-captcha-answers: every CAPTCHA can be solved by whoever reads the file; for tests alone", "file", o.captchaAnswers)
+	return nil
+}
+
+// inFlags returns err in the words of the command line: what the packages
+// call Config fields are flags here.
+func inFlags(err error) error {
+	return errors.New(strings.NewReplacer(
+		"ldapdir: ", "", "middleware: ", "", "session: ", "",
+		"Config.URLs", "-ldap",
+		"Config.BaseDN", "-ldap-base",
+		"Config.UserBaseDN", "-ldap-user-base",
+		"Config.GroupBaseDN", "-ldap-group-base",
+		"Config.BindDN", "-ldap-bind-dn",
+		"Config.UserDNTemplate", "-ldap-user-dn-template",
+		"InsecurePlaintext", "-ldap-insecure-plaintext",
+		"StartTLS", "-ldap-starttls",
+		"Config.BaseURL", "-base-url",
+		"Config.AccessGroups", "-access-group",
+	).Replace(err.Error()))
+}
+
+// newLogger returns the logger of the -log flags.
+func newLogger(o options, stderr io.Writer) *slog.Logger {
+	h := &slog.HandlerOptions{Level: o.logLevel}
+	if o.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, h))
+	}
+	return slog.New(slog.NewTextHandler(stderr, h))
+}
+
+// exposed reports whether addr can be reached from other machines.
+func exposed(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
+}

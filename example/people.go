@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seed-244866eb/gatehouse/internal/ldapserver"
+)
+
+// A person is one entry of the embedded directory.
+type person struct {
+	uid, password, name, mail string
+	groups                    []string
+}
+
+// people are those of the embedded directory.
+var people = [...]person{
+	{"fred", "fredpass", "Fred Normal", "fred@example.org", []string{"jira-users", "jira-developers"}},
+	{"admin", "adminpass", "Admin", "admin@example.org", []string{"jira-users", "jira-administrators"}},
+	{"nogroups", "nogroupspass", "No Groups", "nogroups@example.org", nil},
+	{"zoë", "pässwörd", "Zoë", "zoe@example.org", []string{"jira-users"}},
+}
+
+// startPeople starts an LDAP server with people on a free loopback port. To
+// the rest of the program it is a server like any other, and so it is to
+// ldapsearch.
+func startPeople(base string) (*ldapserver.Server, error) {
+	server, err := ldapserver.New(ldapserver.Config{Entries: entries(base), MemberOf: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Start("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	return server, nil
+}
+
+// entries returns people and their groups below base.
+func entries(base string) []ldapserver.Entry {
+	list := []ldapserver.Entry{
+		{DN: "ou=people," + base, Attributes: map[string][]string{"objectClass": {"organizationalUnit"}}},
+		{DN: "ou=groups," + base, Attributes: map[string][]string{"objectClass": {"organizationalUnit"}}},
+	}
+	members := make(map[string][]string)
+	var groups []string // in a fixed order, so that every start is the same
+	for _, p := range people {
+		dn := "uid=" + p.uid + ",ou=people," + base
+		list = append(list, ldapserver.Entry{DN: dn, Attributes: map[string][]string{
+			"objectClass":  {"inetOrgPerson"},
+			"cn":           {p.name},
+			"sn":           {p.name},
+			"displayName":  {p.name},
+			"mail":         {p.mail},
+			"userPassword": {p.password},
+		}})
+		for _, g := range p.groups {
+			if members[g] == nil {
+				groups = append(groups, g)
+			}
+			members[g] = append(members[g], dn)
+		}
+	}
+	for _, g := range groups {
+		list = append(list, ldapserver.Entry{DN: "cn=" + g + ",ou=groups," + base, Attributes: map[string][]string{
+			"objectClass": {"groupOfNames"}, "member": members[g],
+		}})
+	}
+	return list
+}
+
+// printPeople tells a newcomer who can log in.
+func printPeople(w io.Writer, ldapURL string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "people, in the directory at %s:\n", ldapURL)
+	for _, p := range people {
+		groups := strings.Join(p.groups, ", ")
+		if groups == "" {
+			groups = "no group"
+		}
+		fmt.Fprintf(&b, "  %s / %s (%s)\n", p.uid, p.password, groups)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"strings"
+	"testing"
+)
+
+// files returns a multipart body and its header; each file is name=content.
+func files(t *testing.T, field string, named ...string) (body, header string) {
+	t.Helper()
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	for _, nc := range named {
+		name, content, _ := strings.Cut(nc, "=")
+		part, err := m.CreateFormFile(field, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(part, content)
+	}
+	m.Close()
+	return b.String(), "Content-Type: " + m.FormDataContentType()
+}
+
+func TestUpload(t *testing.T) {
+	big := strings.Repeat("x", maxAttachment/2)
+	for _, tt := range []struct {
+		name, field string
+		files       []string
+		status      int
+		kept        string // names
+	}{
+		{"one file", "file", []string{"a.txt=hello"}, 200, "a.txt"},
+		{"several files", "file", []string{"a=1", "b=2"}, 200, "a b"},
+		{"names without path", "file", []string{`C:\docs\a.txt=1`, "/etc/passwd=2", "..=3"}, 200, "a.txt passwd attachment"},
+		{"names that read as they are", "file", []string{"photo\u202Egnp.exe=1"}, 200, "photo_gnp.exe"},
+		{"an empty file", "file", []string{"a="}, 200, "a"},
+		{"as much as fits", "file", []string{"a=" + big, "b=" + big}, 200, "a b"},
+		{"one byte more: none of it", "file", []string{"a=" + big, "b=" + big, "c=x"}, 413, ""},
+		{"much more", "file", []string{"a=" + big + big + big}, 413, ""},
+		{"too many", "file", strings.Split(strings.Repeat("a=b ", maxFiles)+"a=b", " "), 400, ""},
+		{"another field", "files", []string{"a=b"}, 400, ""},
+		{"nothing", "file", nil, 400, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newTestSite(t)
+			body, header := files(t, tt.field, tt.files...)
+			w := s.send(userFred, "POST", "/rest/api/2/issue/TEST-3/attachments", body, header, noCheck)
+			if w.Code != tt.status {
+				t.Fatalf("%d, want %d: %.200s", w.Code, tt.status, w.Body)
+			}
+			var names []string
+			for _, a := range s.tracker.attachmentsOf("TEST-3") {
+				names = append(names, a.Name)
+			}
+			if got := strings.Join(names, " "); got != tt.kept {
+				t.Errorf("kept %q, want %q", got, tt.kept)
+			}
+			if len(s.uploads) != 0 {
+				t.Error("the place of the upload is not given back")
+			}
+		})
+	}
+}
+
+func TestUploadsUnderWayAreBounded(t *testing.T) {
+	s := newTestSite(t)
+	for range maxUploading {
+		s.uploads <- struct{}{}
+	}
+	body, header := files(t, "file", "a=b")
+	for _, path := range []string{"/rest/api/2/issue/TEST-3/attachments", "/issue/TEST-3/attachments"} {
+		if w := s.send(userFred, "POST", path, body, header); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d, Retry-After %q", path, w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+func TestDownloadIsForSavingAlone(t *testing.T) {
+	s := newTestSite(t)
+	body, header := files(t, "file", "zoë's page.html=<script>alert(1)</script>")
+	if w := s.send(userFred, "POST", "/issue/TEST-3/attachments", body, header); w.Code != 303 {
+		t.Fatalf("upload by the form: %d", w.Code)
+	}
+	a := s.tracker.attachmentsOf("TEST-3")[0]
+	w := s.send(userFred, "GET", a.Path(), "")
+	h := w.Header()
+	if w.Code != 200 || w.Body.String() != "<script>alert(1)</script>" {
+		t.Fatalf("%d %q", w.Code, w.Body)
+	}
+	for name, want := range map[string]string{"Content-Type": "application/octet-stream", "Content-Disposition": "attachment;", "Content-Security-Policy": "sandbox"} {
+		if !strings.HasPrefix(h.Get(name), want) {
+			t.Errorf("%s: %q, want %q", name, h.Get(name), want)
+		}
+	}
+	if w := s.send(userFred, "GET", strings.Replace(a.Path(), "page", "other", 1), ""); w.Code != 404 {
+		t.Errorf("by another name: %d", w.Code)
+	}
+}

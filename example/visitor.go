@@ -1,0 +1,37 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/seed-244866eb/gatehouse/middleware"
+)
+
+// A visitor is the sender of a request, as the pages need to know one.
+type visitor struct {
+	author
+	Email         string
+	Groups        []string
+	GroupsUnknown bool // the directory could not tell; Groups is empty
+	AuthType      string
+	LoginReason   string
+	Admin         bool // for links alone: the page itself has a handler that asks
+}
+
+// visitor returns the sender of r; an anonymous one has no Name.
+func (s *site) visitor(r *http.Request) visitor {
+	id, _ := middleware.FromContext(r.Context())
+	v := visitor{AuthType: id.AuthType, LoginReason: id.LoginReason}
+	u := id.User
+	if u == nil {
+		return v
+	}
+	v.Name, v.DisplayName, v.Email = u.Name, u.DisplayName, u.Email
+	if v.DisplayName == "" {
+		v.DisplayName = u.Name
+	}
+	if v.GroupsUnknown = !u.GroupsKnown(); !v.GroupsUnknown {
+		v.Groups = u.Groups
+	}
+	v.Admin = u.In(s.adminGroup)
+	return v
+}
