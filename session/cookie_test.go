@@ -174,6 +174,7 @@ func TestLookUpsAreBounded(t *testing.T) {
 		want         int
 	}{
 		{"malformed", "JSESSIONID=x; JSESSIONID=session:*; JSESSIONID=" + strings.Repeat("A", 4096), 0},
+		{"line breaks that the decoder skips", "JSESSIONID=" + strings.Repeat("A", 43) + "\n\n\n", 0},
 		{"two equal", strings.Repeat("JSESSIONID="+strings.Repeat("A", 46)+"; ", 2), 1},
 		{"a thousand", thousand(), 0},
 	} {
