@@ -1,11 +1,12 @@
 // Package arrows holds the tests of what the compiler does not check: which
-// package may import which. The drawing is in CONTRIBUTING.md; each row below
+// package may import which, and that each shows an Example. The drawing is in CONTRIBUTING.md; each row below
 // is one of its arrows, and what has no row may not be imported.
 package arrows
 
 import (
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -153,7 +154,7 @@ func TestNoOtherArrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"directory", "session", "attempts", "captcha", "internal/request"} {
+	for _, dir := range append([]string{"middleware", "directory/ldapdir", "example"}, rooms...) {
 		if len(found[dir]) == 0 {
 			t.Errorf("read no import of %s: this test looks in the wrong place", dir)
 		}
@@ -163,6 +164,46 @@ func TestNoOtherArrow(t *testing.T) {
 			t.Error(fault)
 		}
 	}
+}
+
+// TestEveryPackageHasAnExample looks for the Example by which a reader meets a
+// package.
+func TestEveryPackageHasAnExample(t *testing.T) {
+	root := filepath.Join("..", "..")
+	found, err := importsOf(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir := range found {
+		if strings.HasPrefix(dir, "internal/") || strings.HasPrefix(dir, "example") {
+			continue
+		}
+		if n := countExamples(t, filepath.Join(root, dir)); n == 0 {
+			t.Errorf("%s has no Example", dir)
+		}
+	}
+}
+
+// countExamples returns how many functions of the tests in dir godoc shows.
+func countExamples(t *testing.T, dir string) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Example") && strings.HasSuffix(f.Name.Name, "_test") {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // TestCheckerCanFail keeps the test above honest: a checker that finds nothing
