@@ -24,6 +24,7 @@
 package attempts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,20 +123,11 @@ func (c *Config) setDefaults() {
 	if c.Store == nil {
 		c.Store = NewMemory(MemoryConfig{})
 	}
-	c.Max = orElse(c.Max, 3)
-	c.Window = orElse(c.Window, 24*time.Hour)
-	c.LoginTimeout = orElse(c.LoginTimeout, 5*time.Second)
-	c.AddressBurst = orElse(c.AddressBurst, 300)
-	c.AddressEvery = orElse(c.AddressEvery, time.Second)
-}
-
-// orElse returns v, or def when v is zero.
-func orElse[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
+	c.Max = cmp.Or(c.Max, 3)
+	c.Window = cmp.Or(c.Window, 24*time.Hour)
+	c.LoginTimeout = cmp.Or(c.LoginTimeout, 5*time.Second)
+	c.AddressBurst = cmp.Or(c.AddressBurst, 300)
+	c.AddressEvery = cmp.Or(c.AddressEvery, time.Second)
 }
 
 // A Login is somebody who wants to log in.

@@ -19,21 +19,27 @@ func (s *shard) pairOf(u *user, client netip.Addr) uint32 {
 	return 0
 }
 
-// makeKnown makes client an address that u logs in from, or renews it.
+// makeKnown makes client an address that u logs in from, or renews it. The
+// list of pairs stays in the order of their latest successes, newest first.
 func (s *shard) makeKnown(u *user, client [16]byte, now time.Duration) {
-	for i := u.pairs; i != 0; i = s.pairs.at(i).next {
-		if c := s.pairs.at(i); c.client == client {
-			c.until = now + knownFor
-			return
-		}
+	link := &u.pairs
+	for *link != 0 && s.pairs.at(*link).client != client {
+		link = &s.pairs.at(*link).next
 	}
-	if !s.roomForPair(u) {
+	i := *link
+	switch {
+	case i != 0:
+		*link = s.pairs.at(i).next
+	case s.roomForPair(u):
+		i = s.pairs.take()
+		s.pairs.at(i).client = client
+		u.pairCount++
+	default:
 		return
 	}
-	i := s.pairs.take()
-	*s.pairs.at(i) = pair{client: client, until: now + knownFor, next: u.pairs}
+	c := s.pairs.at(i)
+	c.until, c.next = now+knownFor, u.pairs
 	u.pairs = i
-	u.pairCount++
 }
 
 // roomForPair lets the oldest pair of u go where there are too many. A pair
@@ -45,8 +51,7 @@ func (s *shard) roomForPair(u *user) bool {
 	}
 	var oldest *uint32
 	for link := &u.pairs; *link != 0; link = &s.pairs.at(*link).next {
-		c := s.pairs.at(*link)
-		if c.count == 0 && (oldest == nil || c.until < s.pairs.at(*oldest).until) {
+		if s.pairs.at(*link).count == 0 {
 			oldest = link
 		}
 	}

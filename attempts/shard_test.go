@@ -117,3 +117,66 @@ func TestShardsAreSmall(t *testing.T) {
 		}
 	}
 }
+
+// Somebody who logs in without a record takes a stranger's place, and a
+// person's only when there is no stranger left to go.
+func TestPromoteSparesPeople(t *testing.T) {
+	m := NewMemory(MemoryConfig{Max: 8})
+	s := &m.shards[0]
+	try(t, m, 1, netip.Addr{}, Succeeded)
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		d, _ := m.Begin(t.Context(), Attempt{User: name, Policy: shortly})
+		m.End(t.Context(), d.Lease, Failed, shortly)
+	}
+	for i := range uint64(7) {
+		n := s.promote(i, &shortly, m.now())
+		s.users.at(n).person = s.people.take()
+		s.file(n, 3)
+		if key, _ := m.locate("0"); s.index[key] == 0 || s.users.used() != 8 {
+			t.Fatalf("after %d newcomers the person is gone, or %d users are not 8", i+1, s.users.used())
+		}
+	}
+	s.promote(7, &shortly, m.now())
+	if key, _ := m.locate("0"); s.index[key] != 0 || s.users.used() != 8 {
+		t.Errorf("the eighth newcomer found no room: %d users", s.users.used())
+	}
+}
+
+// A store full of names at the maximum takes new ones in as soon as the
+// oldest of them is over, wherever the sweep is.
+func TestOldestHeldRecordIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{Max: 64})
+		s := &m.shards[0]
+		for range 3 {
+			try(t, m, 28, netip.Addr{}, Failed)
+		}
+		time.Sleep(time.Minute)
+		for i := range 28 * 3 {
+			d, _ := m.Begin(t.Context(), Attempt{User: "later" + strconv.Itoa(i/3), Policy: shortly})
+			m.End(t.Context(), d.Lease, Failed, shortly)
+		}
+		time.Sleep(59 * time.Minute)
+		s.cursor = 30 // among those that are not over
+		m.Begin(t.Context(), Attempt{User: "new", Policy: shortly})
+		if key, _ := m.locate("new"); s.index[key] == 0 || s.buckets != nil {
+			t.Error("a new name found no room of its own")
+		}
+	})
+}
+
+// The names of those who have waited are forgotten.
+func TestWaitersLeaveNothing(t *testing.T) {
+	var w waiters
+	for i := range 100 {
+		if name := strconv.Itoa(i); !w.enter(name) || !w.enter(name) {
+			t.Fatal("may not wait")
+		}
+	}
+	for i := range 200 {
+		w.leave(strconv.Itoa(i / 2))
+	}
+	if len(w.users) != 0 {
+		t.Errorf("%d names are left", len(w.users))
+	}
+}

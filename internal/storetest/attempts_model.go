@@ -24,7 +24,8 @@ type modelTally struct {
 	f, w    uint64
 	pending map[uint64]time.Time
 	last    time.Time
-	until   time.Time // of a pair
+	until   time.Time // of a pair, and
+	order   uint64    // of its latest success
 }
 
 // modelUser is a user, the pairs and the history.
@@ -180,7 +181,7 @@ func (m *AttemptsModel) know(u *modelUser, client netip.Addr) {
 	if u.pairs[client] == nil && len(u.pairs) >= 16 {
 		var oldest netip.Addr
 		for addr, c := range u.pairs {
-			if len(c.pending) == 0 && (!oldest.IsValid() || c.until.Before(u.pairs[oldest].until)) {
+			if len(c.pending) == 0 && (!oldest.IsValid() || c.order < u.pairs[oldest].order) {
 				oldest = addr
 			}
 		}
@@ -192,7 +193,8 @@ func (m *AttemptsModel) know(u *modelUser, client netip.Addr) {
 	if u.pairs[client] == nil {
 		u.pairs[client] = newModelTally()
 	}
-	u.pairs[client].until = m.Now().Add(30 * 24 * time.Hour)
+	m.ids++
+	u.pairs[client].until, u.pairs[client].order = m.Now().Add(30*24*time.Hour), m.ids
 }
 
 // Status implements [attempts.Store].
