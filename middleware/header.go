@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/internal/request"
+	"github.com/seed-244866eb/gatehouse/session"
 )
 
 // Header names in the spelling that net/http keeps them under: setting the
@@ -46,12 +47,9 @@ func setHeader(h http.Header, rec *request.Record, key string, slot int, value s
 	h[key] = rec.Values[slot : slot+1 : slot+1]
 }
 
-// identify gives the request its id, writes it and the session's hash into
+// identify gives the request its id and writes it and the session's hash into
 // the header, both cut from one string.
 func (a *Auth) identify(w http.ResponseWriter, s *state) {
-	if s.identity.RequestID != "" && s.Values[slotRequest] != "" {
-		return
-	}
 	var buf [64]byte
 	now := time.Now()
 	b := strconv.AppendInt(buf[:0], int64(now.Hour()*60+now.Minute()), 10)
@@ -59,11 +57,16 @@ func (a *Auth) identify(w http.ResponseWriter, s *state) {
 	b = strconv.AppendUint(b, a.requests.Add(1), 10)
 	b = append(b, 'x')
 	b = strconv.AppendInt(b, max(a.concurrent.Load(), 1), 10)
-	s.identity.RequestID = string(b)
+	n := len(b)
+	if sess, _ := s.Session.(*session.Session); sess != nil {
+		b = sess.AppendHash(b)
+	}
+	both := string(b)
+	s.identity.RequestID, s.identity.SessionID = both[:n], both[n:]
 	h := w.Header()
-	setHeader(h, &s.Record, headerRequest, slotRequest, s.identity.RequestID)
-	if s.identity.SessionID != "" {
-		setHeader(h, &s.Record, headerSession, slotSession, s.identity.SessionID)
+	setHeader(h, &s.Record, headerRequest, slotRequest, both[:n])
+	if n < len(both) {
+		setHeader(h, &s.Record, headerSession, slotSession, both[n:])
 	}
 }
 

@@ -130,7 +130,6 @@ func (a *Auth) fromCookie(s *state, r *http.Request) {
 	case session.Ambiguous:
 		a.logAmbiguous(r)
 	case session.Live:
-		s.identity.SessionID = sess.Hash()
 		if p := sess.User(); p.User != "" {
 			a.fromDirectory(s, r, p)
 		}

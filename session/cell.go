@@ -131,14 +131,20 @@ func (s *Session) Secret() []byte {
 // Hash returns a short base-36 hash of the session's identifier, safe to log
 // and to send (X-ASESSIONID), or "" without a session.
 func (s *Session) Hash() string {
+	var b [16]byte
+	return string(s.AppendHash(b[:0]))
+}
+
+// AppendHash appends what [Session.Hash] returns to b.
+func (s *Session) AppendHash(b []byte) []byte {
 	t := s.current()
 	if t == nil {
-		return ""
+		return b
 	}
 	// 40 of the 256 bits of a hash of random bytes: enough to tell sessions
 	// apart in a log, useless for finding one.
 	n := binary.BigEndian.Uint64(t.key.Hash[24:]) >> 24
-	return strconv.FormatUint(n, 36)
+	return strconv.AppendUint(b, n, 36)
 }
 
 // Format writes state and hash: a Session that ends in a log line must not
