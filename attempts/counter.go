@@ -15,7 +15,8 @@
 //	with a CAPTCHA        Max tries (3), then one for each CAPTCHA solved, at most 100 a window
 //	without               Max tries, then one after 1, 2, 4 s … 15 min, at most 100 a window
 //	after 100             none before the window (24 h after the latest failure) ends
-//	owner logs in         the count is cleared, but for failures made meanwhile
+//	owner logs in         the count is cleared, but for failures made meanwhile; a login
+//	                      from a known address clears the count of that address alone
 //	from one address      AddressBurst (300) failures, then one a second, over all accounts
 //
 // NIST SP 800-63B-4 section 3.2.2 asks for at most 100 consecutive failures;
