@@ -256,4 +256,3 @@ func TestLeaseOutlivesTheLogin(t *testing.T) {
 		})
 	}
 }
-
