@@ -355,8 +355,11 @@ func TestTwoManagers(t *testing.T) {
 		if u := b.Check(r).User().User; u != "ann" {
 			t.Errorf("inner: %q", u)
 		}
-		if a.Check(r) != a.Check(r) || b.Check(r) != b.Check(r) {
-			t.Error("a Manager has two cells in one request")
+		if first, again := a.Check(r), a.Check(r); first != again {
+			t.Error("the outer Manager has two cells in one request")
+		}
+		if first, again := b.Check(r), b.Check(r); first != again {
+			t.Error("the inner Manager has two cells in one request")
 		}
 	})))
 	h.ServeHTTP(httptest.NewRecorder(), request(cookie))
