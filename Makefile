@@ -56,7 +56,7 @@ soak: servers
 
 # Figures worth quoting: several rounds, summed up by benchstat.
 bench:
-	$(GO) test -run '^$$' -bench . -count $(COUNT) ./... | tee bench.txt
+	$(GO) test -run '^$$' -bench . -count $(COUNT) ./... >bench.txt || { cat bench.txt; exit 1; }
 	$(TOOL) benchstat bench.txt
 
 # Searches for new inputs, every target in turn.
