@@ -7,7 +7,9 @@ import (
 	"github.com/seed-244866eb/gatehouse/proxytrust"
 )
 
-// bare is the gate that is not there: everybody may do everything.
+// bare is the gate that is not there: everybody may do everything. What the
+// site costs behind it, against the same site behind the real one, is the
+// price of gatehouse.
 type bare struct{}
 
 func (bare) Handler(next http.Handler) http.Handler                   { return next }

@@ -93,24 +93,9 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 	}
 	a.closers = append(a.closers, dir.Close)
 
-	config := middleware.Config{
-		Directory:    dir,
-		Trust:        trust,
-		BaseURL:      o.baseURL.String(),
-		AccessGroups: o.accessGroups,
-		GroupTTL:     o.groupTTL,
-		LoginTimeout: o.ldapTimeout,
-		Logger:       log,
-	}
-	if slices.Contains(o.accessGroups, "*") {
-		config.AccessGroups = nil // everybody in the directory
-	}
-	config.Session.Idle, config.Session.Lifetime = o.sessionIdle, o.sessionLifetime
-	config.Attempts.Max = o.maxAttempts
-	if o.maxAttempts == 0 {
-		log.Warn("-max-attempts 0: passwords can be guessed without any limit")
-		config.Attempts.InsecureUnlimited, config.NoCaptcha = true, true
-	}
+	config := configure(o, log)
+	config.Directory = dir
+	config.Trust = trust
 	if err := a.showAnswers(&config, o, log); err != nil {
 		return err
 	}
@@ -119,9 +104,36 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 		return inFlags(err)
 	}
 	a.closers = append(a.closers, auth.Close)
+
 	s.gate = auth
 	s.ready = newReadiness(dir, o.ldapTimeout)
 	return nil
+}
+
+// configure returns what o says about logins and sessions. Everything that is
+// not mentioned keeps its default, which is the careful choice.
+func configure(o options, log *slog.Logger) middleware.Config {
+	config := middleware.Config{
+		BaseURL:      o.baseURL.String(),
+		AccessGroups: o.accessGroups,
+		GroupTTL:     o.groupTTL,
+		LoginTimeout: o.ldapTimeout,
+		Logger:       log,
+	}
+	// No group is everybody to the middleware. The demo's own default is one
+	// group, so an empty list cannot say it on the command line.
+	if slices.Contains(o.accessGroups, "*") {
+		config.AccessGroups = nil
+	}
+	config.Session.Idle = o.sessionIdle
+	config.Session.Lifetime = o.sessionLifetime
+	config.Attempts.Max = o.maxAttempts
+	if o.maxAttempts == 0 {
+		log.Warn("-max-attempts 0: passwords can be guessed without any limit")
+		config.Attempts.InsecureUnlimited = true
+		config.NoCaptcha = true
+	}
+	return config
 }
 
 // trustProxies returns the trust in the proxies of both flags.
@@ -141,7 +153,10 @@ func trustProxies(o options, log *slog.Logger) (*proxytrust.Trust, error) {
 	for i, s := range all {
 		patterns[i] = s.pattern
 	}
+	// An empty list still makes a Trust: it believes nobody, and /whoami can
+	// tell that a forwarding header was ignored.
 	trust, err := proxytrust.New(proxytrust.Config{Trusted: patterns, Logger: log})
+	// Positions count over both flags; the operator wants to know the line.
 	var bad *proxytrust.PatternError
 	if errors.As(err, &bad) {
 		return nil, fmt.Errorf("%s: %q: %s", all[bad.Position-1].where, bad.Pattern, bad.Reason)
@@ -166,12 +181,15 @@ func openDirectory(o options, log *slog.Logger) (*ldapdir.Dir, error) {
 		Timeout:           o.ldapTimeout,
 		Logger:            log,
 	}
+	// The file wins over the environment, as flags do.
 	var err error
 	if o.ldapBindFile != "" {
 		if config.BindPassword, err = readPassword("-ldap-bind-password-file", o.ldapBindFile); err != nil {
 			return nil, err
 		}
 	}
+	// Given a CA, the authorities of the system no longer count: a directory's
+	// certificate comes from one place.
 	if o.ldapCA != "" {
 		if config.RootCAs, err = readCAs("-ldap-ca", o.ldapCA); err != nil {
 			return nil, err

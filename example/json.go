@@ -18,6 +18,8 @@ const (
 // readJSON reads the JSON body of r into v; it reports false when it has
 // answered.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
+	// A form on another site can send text/plain and urlencoded, but no JSON
+	// without asking first (CORS preflight): so nothing else is read as JSON.
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
 		restError(w, http.StatusUnsupportedMediaType, "The body must be application/json.")

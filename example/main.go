@@ -100,7 +100,8 @@ func serve(ctx context.Context, o options, a *app, ldapURL string, stdout io.Wri
 		log.Warn("other machines can reach this address, and the passwords of the embedded directory are known to everybody")
 	}
 	stopped := make(chan error, 1)
-	context.AfterFunc(ctx, func() { stopped <- shutdown(server) })
+	forget := context.AfterFunc(ctx, func() { stopped <- shutdown(server) })
+	defer forget()
 	if scheme == "https" {
 		err = server.ServeTLS(listener, "", "")
 	} else {

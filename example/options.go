@@ -49,7 +49,8 @@ type options struct {
 	bare      bool
 }
 
-// flags returns the flags that fill o, and sets o to their defaults.
+// flags returns the flags that fill o, and sets o to their defaults. Scripts
+// elsewhere rely on names and defaults: flags may be added, and none changed.
 func (o *options) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("example", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // parse reports a fault in one line of its own
@@ -128,6 +129,8 @@ func (o *options) checkBind() error {
 	return nil
 }
 
+// checkAddr wants a number for the port: names of services differ between
+// machines.
 func checkAddr(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -139,6 +142,7 @@ func checkAddr(addr string) error {
 	return nil
 }
 
+// checkPair wants both of two flags, or none.
 func checkPair(a, va, b, vb string) error {
 	if (va == "") != (vb == "") {
 		return fmt.Errorf("%s and %s: one is given without the other", a, b)
@@ -155,6 +159,8 @@ func checkOneOf(name, value string, allowed ...string) error {
 	return fmt.Errorf("%s: %q is none of %s", name, value, strings.Join(allowed, ", "))
 }
 
+// checkPositive refuses zero, which the packages would read as their default
+// and people mean as "off" or "at once".
 func checkPositive(name string, d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%s: %v is not positive", name, d)
@@ -162,6 +168,7 @@ func checkPositive(name string, d time.Duration) error {
 	return nil
 }
 
+// checkSecond refuses what is below the grain of cookies and stores.
 func checkSecond(name string, d time.Duration) error {
 	if d < time.Second {
 		return fmt.Errorf("%s: %v is less than a second", name, d)
@@ -176,7 +183,8 @@ func checkGiven(name, value string) error {
 	return nil
 }
 
-// A list is the value of a repeatable flag.
+// A list is the value of a repeatable flag. The flag adds to it and never
+// replaces what an earlier one said.
 type list []string
 
 // String returns the values as the environment takes them.

@@ -101,18 +101,18 @@ func (s *site) postComment(w http.ResponseWriter, r *http.Request) {
 		status, text := http.StatusBadRequest, "The form could not be read."
 		var tooLong *http.MaxBytesError
 		if errors.As(err, &tooLong) {
-			status, text = http.StatusRequestEntityTooLarge, errLongComment.Error()
+			status, text = http.StatusRequestEntityTooLarge, longComment
 		}
 		s.issuePage(w, r, status, issueView{Issue: is, Error: text})
 		return
 	}
 	// PostForm alone: a comment in the query would stand in every log.
-	body, err := cleanComment(r.PostForm.Get("body"))
-	if err != nil {
-		s.issuePage(w, r, http.StatusBadRequest, issueView{Issue: is, Draft: r.PostForm.Get("body"), Error: err.Error()})
+	body, fault := cleanComment(r.PostForm.Get("body"))
+	if fault != "" {
+		s.issuePage(w, r, http.StatusBadRequest, issueView{Issue: is, Draft: r.PostForm.Get("body"), Error: fault})
 		return
 	}
-	s.tracker.addComment(is.Key, s.visitor(r).author, body)
+	s.tracker.addComment(is.Key, s.visitor(r).by(), body)
 	s.toIssue(w, r, is.Key, "comments")
 }
 
@@ -141,6 +141,8 @@ func (s *site) message(w http.ResponseWriter, r *http.Request, status int, text 
 
 // render answers with a page, or with 500 and nothing of it.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name, title string, view any) {
+	// Made first and sent afterwards: half a page with status 200 would hide
+	// the fault.
 	var b bytes.Buffer
 	p := page{Title: title, Context: s.base.context, Token: s.gate.FormToken(r), Visitor: s.visitor(r), Gated: !s.open, View: view}
 	if err := s.pages.ExecuteTemplate(&b, name, p); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -75,6 +74,7 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := defaultResult
+	// A pointer, because 0 is a question of its own: the total alone.
 	if q.MaxResults != nil {
 		limit = min(*q.MaxResults, maxResult)
 	}
@@ -82,6 +82,7 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) {
 		restError(w, http.StatusBadRequest, "startAt and maxResults must not be negative.")
 		return
 	}
+	// The text names what was typed; JSON escapes it.
 	parsed, err := parseJQL(q.JQL)
 	if err != nil {
 		restError(w, http.StatusBadRequest, "Error in the JQL Query: "+err.Error()+".")
@@ -105,6 +106,7 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) {
 
 // readSearch reads what to search for; it reports false when it has answered.
 func readSearch(w http.ResponseWriter, r *http.Request) (q searchRequest, ok bool) {
+	// Clients use either; both mean the same.
 	if r.Method == http.MethodPost {
 		return q, readJSON(w, r, &q)
 	}
@@ -139,28 +141,33 @@ func (s *site) postRESTComment(w http.ResponseWriter, r *http.Request) {
 	if !readJSON(w, r, &in) {
 		return
 	}
-	body, err := cleanComment(in.Body)
-	if err != nil {
-		restFieldError(w, "comment", err.Error())
+	body, fault := cleanComment(in.Body)
+	if fault != "" {
+		restFieldError(w, "comment", fault)
 		return
 	}
-	c := s.tracker.addComment(is.Key, s.visitor(r).author, body)
+	c := s.tracker.addComment(is.Key, s.visitor(r).by(), body)
 	writeJSON(w, http.StatusCreated, newRESTComment(s.baseURL(r), c))
 }
 
-var (
-	errNoComment   = errors.New("Comment body can not be empty!")
-	errLongComment = errors.New("The comment is longer than 32,768 bytes.")
+// What people are told about a comment that is not kept.
+const (
+	noComment   = "Comment body can not be empty!" // in Jira's words
+	longComment = "The comment is longer than 32,768 bytes."
 )
 
-// cleanComment returns what is kept of a comment.
-func cleanComment(body string) (string, error) {
+// cleanComment returns what is kept of a comment, and "", or else what is
+// wrong with it.
+func cleanComment(body string) (clean, fault string) {
+	// Browsers send line breaks as CRLF (HTML, "constructing the entry list"),
+	// programs as they like; one form makes the bound fair and the text the
+	// same for both.
 	body = strings.ToValidUTF8(strings.ReplaceAll(body, "\r\n", "\n"), "\uFFFD")
 	switch {
 	case strings.TrimSpace(body) == "":
-		return "", errNoComment
+		return "", noComment
 	case len(body) > maxComment:
-		return "", errLongComment
+		return "", longComment
 	}
-	return body, nil
+	return body, ""
 }

@@ -5,7 +5,11 @@ import (
 	"strconv"
 )
 
-// timeLayout is how Jira writes times.
+// The shapes of answers follow Jira's REST API, version 2, as far as clients
+// look: names of fields, numbers as strings in identifiers, null for nobody.
+
+// timeLayout is how Jira writes times: three digits, no colon in the zone, and
+// never Z.
 const timeLayout = "2006-01-02T15:04:05.000-0700"
 
 // restUser is a person in an answer.
@@ -28,6 +32,8 @@ type restIssue struct {
 	Fields restFields `json:"fields"`
 }
 
+// restFields are the fields of an issue. A search leaves out what people
+// added, as Jira's does: a page of it would be large.
 type restFields struct {
 	Summary     string            `json:"summary"`
 	Description string            `json:"description"`
@@ -37,20 +43,23 @@ type restFields struct {
 	Assignee    *restUser         `json:"assignee"`
 	Reporter    restUser          `json:"reporter"`
 	Created     string            `json:"created"`
-	Comment     *restComments     `json:"comment,omitempty"`    // not in a search
-	Attachment  *[]restAttachment `json:"attachment,omitempty"` // not in a search
+	Comment     *restComments     `json:"comment,omitempty"`
+	Attachment  *[]restAttachment `json:"attachment,omitempty"`
 }
 
+// restProject is the project of an issue.
 type restProject struct {
 	Key  string `json:"key"`
 	Name string `json:"name"`
 }
 
+// restComments are all comments of an issue, oldest first.
 type restComments struct {
 	Comments []restComment `json:"comments"`
 	Total    int           `json:"total"`
 }
 
+// restComment is a comment in an answer.
 type restComment struct {
 	ID      string   `json:"id"`
 	Author  restUser `json:"author"`
@@ -58,6 +67,7 @@ type restComment struct {
 	Created string   `json:"created"`
 }
 
+// restAttachment is a file in an answer.
 type restAttachment struct {
 	ID       string   `json:"id"`
 	Filename string   `json:"filename"`

@@ -28,7 +28,7 @@ var (
 )
 
 // newTestSite returns a site behind a real gate; o is the command line.
-func newTestSite(t *testing.T, args ...string) *site {
+func newTestSite(t testing.TB, args ...string) *site {
 	t.Helper()
 	o, _, err := parse(args, nil, io.Discard)
 	if err != nil {
@@ -189,6 +189,9 @@ func TestBareServesTheSamePages(t *testing.T) {
 	}
 	if page := s.send(nil, "GET", "/", "").Body.String(); !strings.Contains(page, "TEST-20") || strings.Contains(page, "/login") {
 		t.Error("the home page lacks the issues, or offers a login")
+	}
+	if s.send(nil, "POST", "/issue/TEST-1/comment", "body=x", formHeader); s.tracker.commentsOf("TEST-1")[0].Author.Name != "anonymous" {
+		t.Errorf("comments %+v", s.tracker.commentsOf("TEST-1"))
 	}
 	answer := decode(t, s.send(nil, "GET", "/whoami", ""))
 	if answer["user"] != nil || answer["client"] != testMachine || answer["scheme"] != "http" || answer["host"] != "example.com" {

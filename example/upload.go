@@ -65,7 +65,7 @@ func (s *site) upload(w http.ResponseWriter, r *http.Request, key string) ([]att
 	if err != nil {
 		return nil, err
 	}
-	by := s.visitor(r).author
+	by := s.visitor(r).by()
 	for i := range read {
 		read[i].Issue, read[i].Author = key, by
 		read[i] = s.tracker.attach(read[i])

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"mime"
 	"mime/multipart"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 )
 
 // files returns a multipart body and its header; each file is name=content.
@@ -99,4 +103,31 @@ func TestDownloadIsForSavingAlone(t *testing.T) {
 	if w := s.send(userFred, "GET", strings.Replace(a.Path(), "page", "other", 1), ""); w.Code != 404 {
 		t.Errorf("by another name: %d", w.Code)
 	}
+}
+
+// FuzzFileName holds that whatever a client calls its file, the name is safe
+// to show and the file can be got at the address that it is given.
+func FuzzFileName(f *testing.F) {
+	for _, name := range []string{"a.txt", "", ".", "..", "a/../b", `C:\x`, "zoë's page.html", "a\x00b", "\xff", "%2e%2e%2fx", "a?b#c;d", "\u202Egnp.exe", strings.Repeat("ä", 300), " . "} {
+		f.Add(name)
+	}
+	pages, err := parsePages()
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &site{tracker: newTracker(seedIssues(), time.Now), gate: bare{}, open: true, pages: pages, ready: newReadiness(nil, 0)}
+	h := s.handler()
+	f.Fuzz(func(t *testing.T, name string) {
+		clean := cleanFileName(name)
+		if clean == "" || len(clean) > maxFileName || !utf8.ValidString(clean) || strings.ContainsAny(clean, "/\\\x00\r\n\u202E") || strings.Trim(clean, ". ") == "" {
+			t.Fatalf("%q is cleaned to %q", name, clean)
+		}
+		a := s.tracker.attach(attachment{Issue: "TEST-1", Name: clean, Content: []byte(name)})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", a.Path(), nil))
+		_, params, err := mime.ParseMediaType(w.Header().Get("Content-Disposition"))
+		if w.Code != 200 || w.Body.String() != name || err != nil || params["filename"] != clean {
+			t.Fatalf("%q at %s: %d, Content-Disposition %q", clean, a.Path(), w.Code, w.Header().Get("Content-Disposition"))
+		}
+	})
 }

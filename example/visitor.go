@@ -35,3 +35,12 @@ func (s *site) visitor(r *http.Request) visitor {
 	v.Admin = u.In(s.adminGroup)
 	return v
 }
+
+// by returns v as the author of something; where there is no login, that is
+// anonymous.
+func (v visitor) by() author {
+	if v.Name == "" {
+		return author{"anonymous", "Anonymous"}
+	}
+	return v.author
+}
