@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -10,8 +11,6 @@ import (
 
 	"github.com/seed-244866eb/gatehouse/attempts"
 	"github.com/seed-244866eb/gatehouse/internal/request"
-
-	"errors"
 )
 
 // maxPassword bounds a password in bytes: far above every policy, and little
@@ -50,10 +49,13 @@ func parseBasic(lines []string) (name, password string, kind basicKind) {
 	return "", "", basicNone
 }
 
-// cutBasic returns what follows the scheme, if that is Basic.
+// cutBasic returns what follows the scheme, if that is Basic. A tab, which
+// RFC 9110 does not allow there, stays and makes the token unreadable: what
+// was meant as credentials must not count as none.
 func cutBasic(line string) (token string, ok bool) {
-	scheme, token, _ := strings.Cut(strings.Trim(line, " \t"), " ")
-	return strings.TrimLeft(token, " "), strings.EqualFold(scheme, "Basic")
+	line = strings.Trim(line, " \t")
+	end := strings.IndexAny(line+" ", " \t")
+	return strings.TrimLeft(line[end:], " "), strings.EqualFold(line[:end], "Basic")
 }
 
 func decodeBasic(token string) (name, password string, kind basicKind) {

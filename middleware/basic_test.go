@@ -58,6 +58,7 @@ func TestParseBasic(t *testing.T) {
 		{"ISO-8859-1", enc("zo\xeb:p\xe4ssw\xf6rd"), "zoë", "pässwörd", basicPresent},
 		{"a password of 1,024 bytes", enc("u:" + strings.Repeat("p", 1024)), "u", strings.Repeat("p", 1024), basicPresent},
 		{"a password of 1,025 bytes", enc("u:" + strings.Repeat("p", 1025)), "", "", basicMalformed},
+		{"a tab after the scheme", "Basic\tdTpw", "", "", basicMalformed},
 		{"scheme alone", "Basic", "", "", basicMalformed},
 		{"another scheme that begins alike", "Basically x", "", "", basicNone},
 		{"trailing bits set", "Basic dTpwdx==", "", "", basicMalformed},

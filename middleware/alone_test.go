@@ -1,0 +1,105 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/middleware"
+)
+
+// TestHandlersAlone holds that each handler does its whole work without
+// Auth.Handler around it.
+func TestHandlersAlone(t *testing.T) {
+	w := newWorld(t, nil)
+	hello := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		u, _ := middleware.User(r.Context())
+		_, _ = io.WriteString(rw, "served to "+u.Name)
+	})
+	cookie := w.login("fred", "fredpass")
+	form := "application/x-www-form-urlencoded"
+	for _, tt := range []struct {
+		name    string
+		handler http.Handler
+		method  string
+		path    string
+		body    string
+		cookie  string
+		origin  string
+		status  int
+		user    string
+	}{
+		{"login", w.auth.Login(), "POST", "/login", "os_username=fred&os_password=fredpass", "", "", 303, "fred"},
+		{"login from another origin", w.auth.Login(), "POST", "/login", "os_username=fred&os_password=fredpass", "", "https://evil.example", 403, ""},
+		{"session resource", w.auth.SessionResource(), "GET", "/rest/auth/1/session", "", cookie, "", 200, "fred"},
+		{"a page without a session", w.auth.RequireUser(hello), "GET", "/", "", "", "", 303, "anonymous"},
+		{"a page with a session", w.auth.RequireUser(hello), "GET", "/", "", cookie, "", 200, "fred"},
+		{"a form without a token", w.auth.RequireUser(hello), "POST", "/", "", cookie, "", 403, "fred"},
+		{"a group the user is in", w.auth.RequireGroup(hello, "x", "jira-developers"), "GET", "/", "", cookie, "", 200, "fred"},
+		{"a group the user is not in", w.auth.RequireGroup(hello, "x"), "GET", "/", "", cookie, "", 403, "fred"},
+		{"no group is nobody's", w.auth.RequireGroup(hello), "GET", "/", "", cookie, "", 403, "fred"},
+		{"a REST route with a dead cookie", w.auth.REST(hello), "GET", "/rest/x", "", "JSESSIONID=x", "", 401, "anonymous"},
+		{"logout without a token", w.auth.Logout(), "POST", "/logout", "", cookie, "", 403, "fred"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, "http://jira.example.com"+tt.path, strings.NewReader(tt.body))
+			r.Header.Set("Content-Type", form)
+			if tt.cookie != "" {
+				r.Header.Set("Cookie", tt.cookie)
+			}
+			if tt.origin != "" {
+				r.Header.Set("Origin", tt.origin)
+			}
+			rec := httptest.NewRecorder()
+			tt.handler.ServeHTTP(rec, r)
+			if rec.Code != tt.status || rec.Header().Get("X-AUSERNAME") != tt.user || rec.Header().Get("X-AREQUESTID") == "" {
+				t.Errorf("got %d %v", rec.Code, rec.Header())
+			}
+		})
+	}
+}
+
+// TestOneRequestIsResolvedOnce: handlers inside handlers share one answer.
+func TestOneRequestIsResolvedOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	before := w.source.binds.Load()
+	if rec := w.basic("/rest/closed", "fred", "fredpass"); rec.Code != 200 { // Handler, REST and RequireUser
+		t.Fatalf("status %d", rec.Code)
+	}
+	if n := w.source.binds.Load() - before; n != 1 {
+		t.Errorf("%d binds for one request", n)
+	}
+}
+
+// aliases is a directory that knows fred by his mail address, too.
+type aliases struct{ directory.Source }
+
+func (a aliases) Find(ctx context.Context, name string) (directory.Entry, error) {
+	return a.Source.Find(ctx, strings.TrimSuffix(name, "@example.org"))
+}
+
+func TestSpellingsOfOneUserShareOneCount(t *testing.T) {
+	w := newWorld(t, func(c *middleware.Config) { c.Directory = aliases{c.Directory} })
+	for _, name := range []string{"fred", "FRED ", "fred@example.org"} {
+		if rec := w.rest(name, "wrong"); rec.Code != 401 {
+			t.Fatalf("%q: %d", name, rec.Code)
+		}
+	}
+	for _, name := range []string{"fred", "Fred", "fred@example.org", "ｆｒｅｄ"} {
+		binds := w.source.binds.Load()
+		if rec := w.rest(name, "fredpass"); rec.Code != 403 || w.source.binds.Load() != binds {
+			t.Errorf("%q after three failures of one user: %d, %d binds", name, rec.Code, w.source.binds.Load()-binds)
+		}
+	}
+	page := w.form("fred@example.org", "fredpass")
+	id, answer := w.challenge(page.Body.String())
+	rec := w.post("/login", url.Values{"os_username": {"fred"}, "os_password": {"fredpass"}, "os_captcha_id": {id}, "os_captcha": {answer}})
+	if rec.Code != 303 || rec.Header().Get("X-AUSERNAME") != "fred" {
+		t.Errorf("the challenge belongs to the user, not to the spelling: %d", rec.Code)
+	}
+}
