@@ -55,11 +55,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	ldapURL := ""
 	if len(o.ldap) == 0 && !o.bare {
-		people, err := startPeople(o.ldapBase)
+		people, err := newPeople(o.ldapBase)
 		if err != nil {
-			return exit(stderr, exitUsage, fmt.Errorf("-ldap-base: %w", err))
+			return exit(stderr, exitUsage, err)
 		}
 		defer people.Close()
+		if err := people.Start("127.0.0.1:0"); err != nil {
+			return exit(stderr, exitFault, err)
+		}
 		ldapURL = people.URL()
 		o.ldap = []string{ldapURL}
 	}

@@ -22,16 +22,14 @@ var people = [...]person{
 	{"zoë", "pässwörd", "Zoë", "zoe@example.org", []string{"jira-users"}},
 }
 
-// startPeople starts an LDAP server with people on a free loopback port. To
-// the rest of the program it is a server like any other, and so it is to
-// ldapsearch.
-func startPeople(base string) (*ldapserver.Server, error) {
+// newPeople returns an LDAP server with people below base, which does not
+// listen yet. To the rest of the program it is a server like any other, and
+// so it is to ldapsearch.
+func newPeople(base string) (*ldapserver.Server, error) {
 	server, err := ldapserver.New(ldapserver.Config{Entries: entries(base), MemberOf: true})
 	if err != nil {
-		return nil, err
-	}
-	if err := server.Start("127.0.0.1:0"); err != nil {
-		return nil, err
+		// Each entry has its own fault then, and all have the same cause.
+		return nil, fmt.Errorf("-ldap-base: %q is not a distinguished name", base)
 	}
 	return server, nil
 }
