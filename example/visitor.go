@@ -12,6 +12,7 @@ type visitor struct {
 	Email         string
 	Groups        []string
 	GroupsUnknown bool // the directory could not tell; Groups is empty
+	Unknown       bool // nobody can tell who it is at the moment
 	AuthType      string
 	LoginReason   string
 	Admin         bool // for links alone: the page itself has a handler that asks
@@ -20,7 +21,7 @@ type visitor struct {
 // visitor returns the sender of r; an anonymous one has no Name.
 func (s *site) visitor(r *http.Request) visitor {
 	id, _ := middleware.FromContext(r.Context())
-	v := visitor{AuthType: id.AuthType, LoginReason: id.LoginReason}
+	v := visitor{AuthType: id.AuthType, LoginReason: id.LoginReason, Unknown: id.Unknown}
 	u := id.User
 	if u == nil {
 		return v

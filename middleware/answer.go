@@ -106,9 +106,7 @@ func (a *Auth) fail(w http.ResponseWriter, r *http.Request, status int, text, ch
 		return
 	}
 	failHeader(w.Header(), status, challenge)
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
+	pageHeader(w.Header())
 	w.WriteHeader(status)
 	// A failed write means that the client has gone; there is nobody to tell.
 	_ = errorPage.Execute(w, errorPageData{Title: http.StatusText(status), Text: text, RequestID: requestID(r)})

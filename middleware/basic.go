@@ -109,7 +109,7 @@ func (a *Auth) fromBasic(w http.ResponseWriter, r *http.Request, s *state) bool 
 		a.refuseBasic(w, r, err)
 		return false
 	}
-	s.identity.unknown, s.identity.denied = false, false
+	s.identity.Unknown, s.identity.denied = false, false
 	s.identity.User, s.identity.AuthType, s.identity.LoginReason = res.User, authBasic, reasonOK
 	return true
 }

@@ -77,7 +77,7 @@ func (a *Auth) announce(w http.ResponseWriter, s *state) {
 	switch {
 	case id.User != nil:
 		setHeader(h, &s.Record, headerUser, slotUser, headerName(id.User.Name))
-	case !id.unknown:
+	case !id.Unknown:
 		setHeader(h, &s.Record, headerUser, slotUser, "anonymous")
 	}
 	if id.LoginReason != "" {

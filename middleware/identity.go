@@ -32,8 +32,11 @@ type Identity struct {
 	// session.
 	SessionID string
 
-	unknown bool // store or directory could not tell who it is, or which groups
-	denied  bool // known, but in none of the access groups
+	// Unknown reports that session store or directory did not answer, so
+	// that nobody can tell who sent the request. User is nil then.
+	Unknown bool
+
+	denied bool // known, but in none of the access groups
 }
 
 // state is all that a request costs besides its copy: record and identity in
@@ -125,7 +128,7 @@ func (a *Auth) fromCookie(s *state, r *http.Request) {
 	s.Session = sess
 	switch sess.State() {
 	case session.Unknown:
-		s.identity.unknown = true
+		s.identity.Unknown = true
 		a.logUnknown(r, sess.Err())
 	case session.Ambiguous:
 		a.logAmbiguous(r)
@@ -146,7 +149,7 @@ func (a *Auth) fromDirectory(s *state, r *http.Request, p session.Principal) {
 	case errors.Is(err, directory.ErrNoUser):
 		return // gone from the directory: the cookie is a dead one
 	case err != nil && (u == nil || len(a.access) > 0):
-		id.unknown = true
+		id.Unknown = true
 		a.logUnknown(r, err)
 		return
 	}
@@ -164,7 +167,7 @@ func (a *Auth) mayPass(w http.ResponseWriter, r *http.Request, s *state) bool {
 	if safeMethod(r.Method) {
 		return true
 	}
-	if s.identity.unknown {
+	if s.identity.Unknown {
 		a.unavailable(w, r)
 		return false
 	}

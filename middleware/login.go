@@ -202,9 +202,7 @@ func message(err error) string {
 
 func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request, status int, f LoginForm) {
 	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // no click-jacking of passwords
+	pageHeader(h)
 	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
 	if err := a.loginPage.Execute(w, f); err != nil {

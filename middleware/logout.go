@@ -48,9 +48,7 @@ func (a *Auth) logout(w http.ResponseWriter, r *http.Request) bool {
 
 func (a *Auth) askLogout(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	pageHeader(h)
 	err := logoutPage.Execute(w, logoutPageData{
 		Action: a.context + a.logoutPath, Home: a.home(), Field: formtoken.FieldName, Token: a.FormToken(r),
 	})

@@ -1,6 +1,19 @@
 package middleware
 
-import "html/template"
+import (
+	"html/template"
+	"net/http"
+)
+
+// pageHeader describes one of our pages. The application's own security
+// policy stands; without one, nobody may frame a page that takes passwords.
+func pageHeader(h http.Header) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Content-Security-Policy") == "" {
+		h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	}
+}
 
 // pageStyle is shared by the built-in pages: readable without any asset, in
 // light and dark.

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -89,6 +90,25 @@ func TestLoginPageMethods(t *testing.T) {
 	}
 	if w.source.contacts() != 0 {
 		t.Error("an unreadable login reached the directory")
+	}
+}
+
+func TestApplicationsSecurityPolicyStands(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, tt := range []struct{ name, own, want string }{
+		{"none", "", "frame-ancestors 'none'"},
+		{"the application's", "default-src 'none'", "default-src 'none'"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := httptest.NewRecorder()
+			if tt.own != "" {
+				rec.Header().Set("Content-Security-Policy", tt.own)
+			}
+			w.app.ServeHTTP(rec, httptest.NewRequest("GET", "/login", nil))
+			if got := rec.Header().Get("Content-Security-Policy"); got != tt.want {
+				t.Errorf("policy = %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 

@@ -49,7 +49,7 @@ func (a *Auth) require(next http.Handler, may func(*Identity) bool) http.Handler
 func (a *Auth) refuseNobody(w http.ResponseWriter, r *http.Request, id *Identity) {
 	rec := request.From(r.Context())
 	switch {
-	case id.unknown:
+	case id.Unknown:
 		a.unavailable(w, r)
 	case id.denied:
 		a.fail(w, r, http.StatusForbidden, "You may not use this application.", "")
@@ -79,7 +79,7 @@ func (a *Auth) REST(next http.Handler) http.Handler {
 			return
 		}
 		id := identityOf(r.Context())
-		if id.User == nil && !id.unknown && !id.denied && a.refuseByType(w, r, osAny) {
+		if id.User == nil && !id.Unknown && !id.denied && a.refuseByType(w, r, osAny) {
 			return
 		}
 		next.ServeHTTP(w, r)

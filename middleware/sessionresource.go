@@ -45,7 +45,7 @@ func (a *Auth) sessionResource(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodDelete:
 		w.Header().Set("Allow", "GET, HEAD, POST, DELETE")
 		failJSON(w, http.StatusMethodNotAllowed, "This method is not allowed here.", "")
-	case id.User == nil && id.unknown:
+	case id.User == nil && id.Unknown:
 		failJSON(w, http.StatusServiceUnavailable, outage, "")
 	case id.User == nil && a.refuseByType(w, r, osNone):
 	case id.User == nil:
