@@ -18,7 +18,7 @@ type query []clause
 
 // A clause compares one field with one value.
 type clause struct {
-	field string // type, status, assignee or project
+	field string // type, status, assignee, project, or text for a lone value
 	not   bool   // != instead of =
 	me    bool   // the value is currentUser()
 	value string // as written; compared without regard to case
@@ -27,14 +27,15 @@ type clause struct {
 // parseJQL returns the query that s says in the demo's part of JQL:
 //
 //	query  = [ clause { "AND" clause } ]
-//	clause = field ( "=" | "!=" ) value
+//	clause = field ( "=" | "!=" ) value | word | quoted
 //	field  = "type" | "issuetype" | "status" | "assignee" | "project"
 //	value  = word | quoted | "currentUser()"
 //
 // Words are anything without space, quotes and = ! < > ~ ( ) ,; quoted values
 // stand in '…' or "…", with \ before a quote or a \. Fields, AND and
-// currentUser() are read without regard to case. The error is written for the
-// person who typed the query.
+// currentUser() are read without regard to case. A value that stands alone, which
+// Jira does not take, is looked for in summary and description. The error is
+// written for the person who typed the query.
 func parseJQL(s string) (query, error) {
 	if len(s) > maxJQL {
 		return nil, fmt.Errorf("the query is longer than %d bytes", maxJQL)
@@ -73,6 +74,10 @@ func (q query) String() string {
 		if i > 0 {
 			b.WriteString(" AND ")
 		}
+		if c.field == "text" {
+			b.WriteString(`"` + quote.Replace(c.value) + `"`)
+			continue
+		}
 		b.WriteString(c.field)
 		if c.not {
 			b.WriteByte('!')
@@ -91,6 +96,12 @@ func (q query) String() string {
 // name me; an anonymous currentUser() matches nobody's issue.
 func (q query) matches(is issue, me string) bool {
 	for _, c := range q {
+		if c.field == "text" {
+			if !is.mentions(c.value) {
+				return false
+			}
+			continue
+		}
 		want := c.value
 		if c.me {
 			want = me
@@ -102,6 +113,12 @@ func (q query) matches(is issue, me string) bool {
 		}
 	}
 	return true
+}
+
+// mentions reports whether text stands in summary or description.
+func (is issue) mentions(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(strings.ToLower(is.Summary), text) || strings.Contains(strings.ToLower(is.Description), text)
 }
 
 // value returns what is holds in a field of a query, "" for nothing.
@@ -146,24 +163,34 @@ type jqlParser struct {
 	err  error // the first fault of the reading itself; at is the end then
 }
 
-// clause reads one comparison.
+// clause reads one comparison, or a value that stands alone.
 func (p *jqlParser) clause() (clause, error) {
-	var c clause
-	var err error
-	if c.field, err = p.field(); err != nil {
-		return c, err
+	name := p.at
+	if name.kind != 'w' && name.kind != 'q' || name.is("and") {
+		return clause{}, p.fail("expecting a field but got %s", name)
 	}
-	switch p.at.kind {
-	case '=':
-	case '!':
-		c.not = true
-	default:
-		return c, p.fail("expecting '=' or '!=' but got %s", p.at)
-	}
+	field, known := fieldOf(name.text)
 	p.next()
+	compared := p.at.kind == '=' || p.at.kind == '!'
+	switch {
+	case compared && !known:
+		return clause{}, p.fail("field %s does not exist here; there are type, status, assignee and project", name)
+	case compared:
+		c := clause{field: field, not: p.at.kind == '!'}
+		p.next()
+		err := p.value(&c)
+		return c, err
+	case known && name.kind == 'w', !p.at.end() && !p.at.is("and"):
+		return clause{}, p.fail("expecting '=' or '!=' but got %s", p.at)
+	}
+	return clause{field: "text", value: name.text}, p.err
+}
+
+// value reads what a field is compared with.
+func (p *jqlParser) value(c *clause) error {
 	switch {
 	case p.at.is("and") || p.at.kind != 'w' && p.at.kind != 'q':
-		return c, p.fail("expecting a value but got %s", p.at)
+		return p.fail("expecting a value but got %s", p.at)
 	case p.at.is("currentUser") && strings.HasPrefix(p.rest, "()"):
 		c.me = true
 		p.rest = p.rest[len("()"):]
@@ -171,24 +198,20 @@ func (p *jqlParser) clause() (clause, error) {
 		c.value = p.at.text
 	}
 	p.next()
-	return c, p.err
+	return p.err
 }
 
-// field reads the name of a field and returns it as a clause has it.
-func (p *jqlParser) field() (string, error) {
-	if p.at.kind != 'w' && p.at.kind != 'q' || p.at.is("and") {
-		return "", p.fail("expecting a field but got %s", p.at)
-	}
-	name := strings.ToLower(p.at.text)
+// fieldOf returns the field of that name as a clause has it.
+func fieldOf(name string) (string, bool) {
+	name = strings.ToLower(name)
 	if name == "issuetype" {
 		name = "type"
 	}
 	switch name {
 	case "type", "status", "assignee", "project":
-		p.next()
-		return name, nil
+		return name, true
 	}
-	return "", p.fail("field %s does not exist here; there are type, status, assignee and project", p.at)
+	return "", false
 }
 
 // fail returns the fault of the reading, if any, which explains more than

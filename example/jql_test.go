@@ -23,6 +23,9 @@ func TestJQLFinds(t *testing.T) {
 		{"nobody's issues never as currentUser()", "assignee = currentUser()", "", func(issue) bool { return false }},
 		{"!= without nobody's issues", "assignee != fred", "", func(i issue) bool { return i.Assignee != nil && i.Assignee != &fred }},
 		{"nothing in another project", "project = OTHER", "", func(issue) bool { return false }},
+		{"a lone word in summary or description", "UMLAUT and type=Bug", "", func(i issue) bool { return i.Key == "TEST-3" }},
+		{"a lone quoted value", `"ISO 8859-1"`, "", func(i issue) bool { return i.Key == "TEST-3" }},
+		{"a quoted field name alone is text", `'assignee'`, "", func(i issue) bool { return i.mentions("assignee") }},
 		{"currentUser as a quoted word", "assignee='currentUser'", "fred", func(issue) bool { return false }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,7 +52,8 @@ func TestJQLFinds(t *testing.T) {
 
 func TestJQLRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, jql, want string }{
-		{"a lone word", "x", "field 'x' does not exist"},
+		{"an unknown field", "x=1", "field 'x' does not exist"},
+		{"two lone words", "x y", "expecting '=' or '!=' but got 'y'"},
 		{"a lone field", "type", "expecting '=' or '!=' but got the end of the query"},
 		{"no value", "type=", "expecting a value but got the end of the query"},
 		{"AND for a value", "type=AND status=Open", "expecting a value but got 'AND'"},
