@@ -2,10 +2,8 @@ package attempts_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,37 +11,8 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
-
-// readCases reads the rows of a case file and checks that none is missing.
-func readCases[T any](t *testing.T, file string) []T {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases struct {
-		Count int
-		Rows  []T
-	}
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases.Rows) != cases.Count || cases.Count == 0 {
-		t.Fatalf("%s has %d rows, want %d", file, len(cases.Rows), cases.Count)
-	}
-	return cases.Rows
-}
-
-// elsewhere checks that all rows that are left to other tests exist.
-func elsewhere(t *testing.T, left map[string]string, seen map[string]bool) {
-	t.Helper()
-	for id := range left {
-		if !seen[id] {
-			t.Errorf("row %s does not exist", id)
-		}
-	}
-}
 
 // otherNames are rows that Fold cannot know: the directory says who it is,
 // and the count is kept for the entry it returned.
@@ -58,9 +27,9 @@ func TestUsernameLockoutCases(t *testing.T) {
 		Same                   any    `json:"same_counter"`
 		Slapd                  string `json:"observed_slapd_equal"`
 	}
-	seen := map[string]bool{}
-	for _, r := range readCases[row](t, "testdata/username_lockout.json") {
-		seen[r.ID] = true
+	const path = "testdata/username_lockout.json"
+	casefile.LeftOut(t, path, otherNames)
+	for _, r := range casefile.Read[row](t, path) {
 		t.Run(r.ID, func(t *testing.T) {
 			if why, ok := otherNames[r.ID]; ok {
 				t.Skip(why)
@@ -74,7 +43,6 @@ func TestUsernameLockoutCases(t *testing.T) {
 			}
 		})
 	}
-	elsewhere(t, otherNames, seen)
 }
 
 // partly are rows that are played here as far as counting goes; the rest of
@@ -103,9 +71,9 @@ func TestLockoutSequences(t *testing.T) {
 		Max       int `json:"max_failures"`
 		Steps     []lockoutStep
 	}
-	seen := map[string]bool{}
-	for _, r := range readCases[row](t, "testdata/lockout_sequences.json") {
-		seen[r.ID] = true
+	const path = "testdata/lockout_sequences.json"
+	casefile.LeftOut(t, path, partly)
+	for _, r := range casefile.Read[row](t, path) {
 		t.Run(r.ID, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &door{t: t, config: attempts.Config{
@@ -117,7 +85,6 @@ func TestLockoutSequences(t *testing.T) {
 			})
 		})
 	}
-	elsewhere(t, partly, seen)
 }
 
 // A door is a login handler in little: a counter before a directory that

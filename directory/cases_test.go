@@ -2,37 +2,24 @@ package directory
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
 
 // Invariant I4 of the case file: names with NUL, other C0 controls, DEL or
 // invalid UTF-8 are refused before any directory is asked. What the rows say
 // about filters and DNs is for the source that builds them.
 func TestCasesLDAPEscaping(t *testing.T) {
-	b, err := os.ReadFile("testdata/ldap_escaping.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Count int
-		Rows  []struct {
-			ID  string
-			Hex string `json:"utf8_hex"`
-		}
-	}
-	if err := json.Unmarshal(b, &file); err != nil {
-		t.Fatal(err)
-	}
-	if len(file.Rows) == 0 || len(file.Rows) != file.Count {
-		t.Fatalf("%d rows, the file says %d", len(file.Rows), file.Count)
-	}
+	rows := casefile.Read[struct {
+		ID  string
+		Hex string `json:"utf8_hex"`
+	}](t, "testdata/ldap_escaping.json")
 	refused := 0
-	for _, row := range file.Rows {
+	for _, row := range rows {
 		t.Run(row.ID, func(t *testing.T) {
 			raw, err := hex.DecodeString(row.Hex)
 			if err != nil {
@@ -53,7 +40,7 @@ func TestCasesLDAPEscaping(t *testing.T) {
 			}
 		})
 	}
-	if refused == 0 || refused == len(file.Rows) {
-		t.Errorf("%d of %d names refused: the rows test one side only", refused, len(file.Rows))
+	if refused == 0 || refused == len(rows) {
+		t.Errorf("%d of %d names refused: the rows test one side only", refused, len(rows))
 	}
 }

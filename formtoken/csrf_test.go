@@ -2,14 +2,13 @@ package formtoken
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 	"github.com/seed-244866eb/gatehouse/internal/request"
 )
 
@@ -42,21 +41,7 @@ type csrfRow struct {
 }
 
 func TestCSRFCases(t *testing.T) {
-	raw, err := os.ReadFile("testdata/csrf.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Count int
-		Rows  []csrfRow
-	}
-	if err := json.Unmarshal(raw, &file); err != nil {
-		t.Fatal(err)
-	}
-	if len(file.Rows) == 0 || len(file.Rows) != file.Count {
-		t.Fatalf("%d rows, the file says %d", len(file.Rows), file.Count)
-	}
-	for _, row := range file.Rows {
+	for _, row := range casefile.Read[csrfRow](t, "testdata/csrf.json") {
 		t.Run(row.ID, func(t *testing.T) { row.run(t) })
 	}
 }

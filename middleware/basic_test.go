@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
 
 func TestParseBasicCases(t *testing.T) {
@@ -16,7 +17,7 @@ func TestParseBasicCases(t *testing.T) {
 		Expect             string
 		Username, Password string
 	}
-	for _, c := range readCases[row](t, "basic_auth.json") {
+	for _, c := range casefile.Read[row](t, "testdata/basic_auth.json") {
 		t.Run(c.ID, func(t *testing.T) {
 			lines := make([]string, len(c.Lines))
 			for i, l := range c.Lines {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
 
 var jira = site{origin: "https://jira.example.com", avoid: []string{"/login.jsp", "/logout"}}
@@ -12,7 +14,7 @@ func TestDestinationCases(t *testing.T) {
 	type row struct {
 		ID, Payload, Expect, Note string
 	}
-	for _, c := range readCases[row](t, "redirects.json") {
+	for _, c := range casefile.Read[row](t, "testdata/redirects.json") {
 		t.Run(c.ID, func(t *testing.T) {
 			got, ok := jira.destination(c.Payload)
 			switch c.Expect {

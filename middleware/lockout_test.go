@@ -2,17 +2,15 @@ package middleware_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 	"github.com/seed-244866eb/gatehouse/middleware"
 )
 
@@ -37,20 +35,9 @@ type lockoutRow struct {
 }
 
 func TestLockoutSequences(t *testing.T) {
-	b, err := os.ReadFile("testdata/lockout_sequences.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct{ Rows []lockoutRow }
-	if err := json.Unmarshal(b, &file); err != nil || len(file.Rows) == 0 {
-		t.Fatalf("%d rows, %v", len(file.Rows), err)
-	}
-	for id := range lockoutElsewhere {
-		if !slices.ContainsFunc(file.Rows, func(r lockoutRow) bool { return r.ID == id }) {
-			t.Errorf("%s is left out, but not in the file", id)
-		}
-	}
-	for _, row := range file.Rows {
+	const path = "testdata/lockout_sequences.json"
+	casefile.LeftOut(t, path, lockoutElsewhere)
+	for _, row := range casefile.Read[lockoutRow](t, path) {
 		if lockoutElsewhere[row.ID] != "" {
 			continue
 		}

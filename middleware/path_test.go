@@ -2,15 +2,15 @@ package middleware_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path"
 	"strings"
 	"testing"
+
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
 
 // protectedBody is what nobody anonymous may ever see.
@@ -19,7 +19,7 @@ const protectedBody = "the protected handler"
 // TestPathTricks sends the rows of path_bypass.json as raw request lines to a
 // server whose whole mux is wrapped in RequireUser but for /public/.
 func TestPathTricks(t *testing.T) {
-	rows := readRows(t)
+	rows := pathRows(t)
 	w := newWorld(t, nil)
 	app := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, protectedBody)
@@ -76,20 +76,14 @@ type pathRow struct {
 	Headers    map[string]string
 }
 
-func readRows(t *testing.T) []pathRow {
+// pathRows reads the rows, which all expect the same.
+func pathRows(t *testing.T) []pathRow {
 	t.Helper()
-	b, err := os.ReadFile("testdata/path_bypass.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct{ Rows []pathRow }
-	if err := json.Unmarshal(b, &file); err != nil || len(file.Rows) == 0 {
-		t.Fatalf("%d rows, %v", len(file.Rows), err)
-	}
-	for _, r := range file.Rows {
+	rows := casefile.Read[pathRow](t, "testdata/path_bypass.json")
+	for _, r := range rows {
 		if r.Expect != "not_served_to_anonymous" {
 			t.Fatalf("%s: unknown expectation %q", r.ID, r.Expect)
 		}
 	}
-	return file.Rows
+	return rows
 }

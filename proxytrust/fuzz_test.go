@@ -2,14 +2,13 @@ package proxytrust_test
 
 import (
 	"context"
-	"encoding/json"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 	"github.com/seed-244866eb/gatehouse/proxytrust"
 )
 
@@ -86,23 +85,12 @@ func checkExplained(t *testing.T, trust *proxytrust.Trust, client netip.Addr, li
 
 // caseChains returns the header lines of each row of client_ip.json.
 func caseChains(f *testing.F) (chains []string) {
-	data, err := os.ReadFile("testdata/client_ip.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	var file struct{ Rows []clientRow }
-	if err := json.Unmarshal(data, &file); err != nil {
-		f.Fatal(err)
-	}
-	for _, row := range file.Rows {
+	for _, row := range casefile.Read[clientRow](f, "testdata/client_ip.json") {
 		var lines []string
 		for _, h := range row.Headers {
 			lines = append(lines, h[1])
 		}
 		chains = append(chains, strings.Join(lines, "\n"))
-	}
-	if len(chains) == 0 {
-		f.Fatal("no seeds in testdata/client_ip.json")
 	}
 	return chains
 }

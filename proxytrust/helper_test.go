@@ -2,12 +2,10 @@ package proxytrust_test
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"testing"
 
 	"github.com/seed-244866eb/gatehouse/proxytrust"
@@ -41,26 +39,6 @@ func text(a netip.Addr) string {
 		return ""
 	}
 	return a.String()
-}
-
-// readCases fills file from testdata/name and checks the number of its rows.
-func readCases[R any](t *testing.T, name string) []R {
-	t.Helper()
-	data, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Count int
-		Rows  []R
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
-	}
-	if len(file.Rows) == 0 || len(file.Rows) != file.Count {
-		t.Fatalf("%s has %d rows and counts %d", name, len(file.Rows), file.Count)
-	}
-	return file.Rows
 }
 
 // A resolver answers from a function.

@@ -1,14 +1,13 @@
 package session_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 	"github.com/seed-244866eb/gatehouse/session"
 )
 
@@ -28,32 +27,10 @@ var otherRows = map[string]string{
 	"cookies-063": "binding to the client address: decided with binding",
 }
 
-func readRows(t *testing.T) []cookieRow {
-	t.Helper()
-	text, err := os.ReadFile("testdata/cookies.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Count int
-		Rows  []cookieRow
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
-	if len(file.Rows) != file.Count || file.Count == 0 {
-		t.Fatalf("%d rows, the file says %d", len(file.Rows), file.Count)
-	}
-	return file.Rows
-}
-
 func TestCookieCases(t *testing.T) {
-	left := make(map[string]bool)
-	for id := range otherRows {
-		left[id] = true
-	}
-	for _, row := range readRows(t) {
-		delete(left, row.ID)
+	const path = "testdata/cookies.json"
+	casefile.LeftOut(t, path, otherRows)
+	for _, row := range casefile.Read[cookieRow](t, path) {
 		if row.ID == "cookies-061" {
 			t.Run(row.ID, testOtherManager)
 			continue
@@ -62,9 +39,6 @@ func TestCookieCases(t *testing.T) {
 			continue
 		}
 		t.Run(row.ID, func(t *testing.T) { testCookieRow(t, row) })
-	}
-	for id := range left {
-		t.Errorf("row %s is listed as left out and not in the file", id)
 	}
 }
 

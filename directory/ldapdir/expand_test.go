@@ -1,8 +1,6 @@
 package ldapdir
 
 import (
-	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +8,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/internal/casefile"
 )
 
 const (
@@ -51,22 +50,12 @@ func checkDN(t *testing.T, name string) {
 }
 
 func TestEscapingCases(t *testing.T) {
-	raw, err := os.ReadFile("testdata/ldap_escaping.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Rows []struct {
-			ID          string `json:"id"`
-			Username    string `json:"username"`
-			FilterValue string `json:"filter_value"`
-			DN          string `json:"dn"`
-		} `json:"rows"`
-	}
-	if err := json.Unmarshal(raw, &file); err != nil || len(file.Rows) == 0 {
-		t.Fatal(len(file.Rows), err)
-	}
-	for _, row := range file.Rows {
+	for _, row := range casefile.Read[struct {
+		ID          string `json:"id"`
+		Username    string `json:"username"`
+		FilterValue string `json:"filter_value"`
+		DN          string `json:"dn"`
+	}](t, "testdata/ldap_escaping.json") {
 		t.Run(row.ID, func(t *testing.T) {
 			checkFilter(t, row.Username)
 			checkDN(t, row.Username)

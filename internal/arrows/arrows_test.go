@@ -53,6 +53,7 @@ var rows = []row{
 	{"example/...", append([]string{"middleware", "directory/ldapdir", "internal/ldapserver"}, rooms...)},
 
 	{"internal/request", nil},
+	{"internal/casefile", nil},
 	{"internal/ldapserver", []string{"github.com/go-asn1-ber/asn1-ber", "github.com/go-ldap/ldap/v3"}},
 	{"internal/slapdtest", nil},
 	{"internal/storetest", []string{"session", "attempts", "captcha"}},
