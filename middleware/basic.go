@@ -136,5 +136,6 @@ func (a *Auth) failBasic(w http.ResponseWriter, r *http.Request, reason string, 
 	}
 	rec := request.From(r.Context())
 	setHeader(w.Header(), rec, headerReason, slotReason, reason)
+	setHeader(w.Header(), rec, headerUser, slotUser, "anonymous") // go-jira logs in for ever without one
 	a.fail(w, r, status, "Basic Authentication Failure - Reason : "+reason, challenge)
 }

@@ -231,6 +231,9 @@ func TestBasic(t *testing.T) {
 			if got := rec.Header().Get("WWW-Authenticate"); got != tt.challenge {
 				t.Errorf("WWW-Authenticate = %q", got)
 			}
+			if got := rec.Header().Get("X-AUSERNAME"); tt.status == 401 && got != "anonymous" {
+				t.Errorf("X-AUSERNAME = %q", got)
+			}
 			if sc := rec.Header().Get("Set-Cookie"); sc != "" {
 				t.Errorf("Basic mints a session: %q", sc)
 			}
