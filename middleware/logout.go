@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/seed-244866eb/gatehouse/formtoken"
-	"github.com/seed-244866eb/gatehouse/internal/request"
 )
 
 // Logout returns the handler that ends the session of the request: POST logs
@@ -40,8 +39,7 @@ func (a *Auth) logout(w http.ResponseWriter, r *http.Request) bool {
 		a.unavailable(w, r)
 		return false
 	}
-	rec := request.From(r.Context())
-	setHeader(w.Header(), rec, headerReason, slotReason, reasonOut)
+	w.Header()[headerReason] = []string{reasonOut}
 	a.logLogout(r)
 	return true
 }
