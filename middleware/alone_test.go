@@ -64,6 +64,39 @@ func TestHandlersAlone(t *testing.T) {
 	}
 }
 
+// TestWhoIsSentToTheLoginPage: a script that follows a redirect would take the
+// login page for its answer.
+func TestWhoIsSentToTheLoginPage(t *testing.T) {
+	w := newWorld(t, nil)
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	for _, tt := range []struct {
+		name, method, path string
+		header             http.Header
+		want               int
+	}{
+		{"a browser", "GET", "/secure/x", http.Header{"Accept": {"text/html,application/xhtml+xml,*/*;q=0.8"}}, 303},
+		{"without an Accept", "GET", "/secure/x", nil, 303},
+		{"anything", "GET", "/secure/x", http.Header{"Accept": {"*/*"}}, 303},
+		{"HEAD", "HEAD", "/secure/x", nil, 303},
+		{"a form", "POST", "/secure/x", form, 303},
+		{"a script that posts", "POST", "/secure/x", http.Header{"Content-Type": {"application/json"}}, 401},
+		{"PUT", "PUT", "/secure/x", nil, 401},
+		{"DELETE", "DELETE", "/secure/x", nil, 401},
+		{"JSON", "GET", "/secure/x", http.Header{"Accept": {"application/json"}}, 401},
+		{"JSON before anything", "GET", "/secure/x", http.Header{"Accept": {"application/json, text/plain, */*"}}, 401},
+		{"a picture", "GET", "/secure/x", http.Header{"Accept": {"image/png"}}, 401},
+		{"XMLHttpRequest", "GET", "/secure/x", http.Header{"X-Requested-With": {"XMLHttpRequest"}}, 401},
+		{"a browser under /rest/", "GET", "/rest/closed", http.Header{"Accept": {"text/html"}}, 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := w.do(call{method: tt.method, path: tt.path, header: tt.header})
+			if rec.Code != tt.want || (tt.want == 401) != (rec.Header().Get("WWW-Authenticate") == oauth) {
+				t.Errorf("got %d %v", rec.Code, rec.Header())
+			}
+		})
+	}
+}
+
 // TestOneRequestIsResolvedOnce: handlers inside handlers share one answer.
 func TestOneRequestIsResolvedOnce(t *testing.T) {
 	w := newWorld(t, nil)

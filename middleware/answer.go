@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -151,14 +152,38 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b)
 }
 
-// wantsJSON reports which of the two bodies r gets. Without a preference it
-// is JSON under /rest/ and HTML elsewhere.
+// wantsJSON reports which of the two bodies r gets. Of equal qualities the
+// one that Accept names more exactly wins; without a preference it is JSON
+// under /rest/ and HTML elsewhere.
 func (a *Auth) wantsJSON(r *http.Request) bool {
-	asJSON, asHTML := preferences(r.Header.Values("Accept"))
-	if asJSON == asHTML {
-		return a.isREST(r)
+	asJSON, asHTML := preferences(r.Header["Accept"])
+	switch {
+	case asJSON.q != asHTML.q:
+		return asJSON.q > asHTML.q
+	case asJSON.exact != asHTML.exact:
+		return asJSON.exact > asHTML.exact
 	}
-	return asJSON > asHTML
+	return a.isREST(r)
+}
+
+// navigates reports a person on the way to a page, whom the login page helps:
+// a script that follows a redirect would take the login page for its answer.
+func (a *Auth) navigates(r *http.Request) bool {
+	accept := r.Header["Accept"]
+	if _, asHTML := preferences(accept); len(accept) > 0 && asHTML.q == 0 {
+		return false
+	}
+	if a.isREST(r) || a.wantsJSON(r) || r.Header.Get("X-Requested-With") == "XMLHttpRequest" {
+		return false
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return true
+	case http.MethodPost:
+		media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		return media == "" || media == "application/x-www-form-urlencoded" || media == "multipart/form-data"
+	}
+	return false
 }
 
 // isREST chooses the form of an answer, never whether access is given.
@@ -166,34 +191,39 @@ func (a *Auth) isREST(r *http.Request) bool {
 	return strings.HasPrefix(strings.TrimPrefix(r.URL.Path, a.context), "/rest/")
 }
 
-// preferences returns the quality values that Accept gives to JSON and to
-// HTML (RFC 9110, section 12.5.1); the more specific range wins.
-func preferences(accept []string) (asJSON, asHTML float64) {
-	var specJSON, specHTML int
+// A preference is what Accept says about one media type: its quality, and how
+// exactly it names the type: 3 by name, 2 by type/*, 1 by */*, 0 not at all.
+type preference struct {
+	q     float64
+	exact int
+}
+
+// preferences returns what Accept says about JSON and HTML (RFC 9110, section
+// 12.5.1): the most exact range that fits a type decides its quality.
+func preferences(accept []string) (asJSON, asHTML preference) {
 	for item := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		media, params, _ := strings.Cut(item, ";")
-		q := quality(params)
-		typ, sub, _ := strings.Cut(strings.ToLower(strings.TrimSpace(media)), "/")
-		for _, target := range []struct {
-			typ, sub string
-			q        *float64
-			spec     *int
-		}{{"application", "json", &asJSON, &specJSON}, {"text", "html", &asHTML, &specHTML}} {
-			spec := 0
-			switch {
-			case typ == target.typ && sub == target.sub:
-				spec = 3
-			case typ == target.typ && sub == "*":
-				spec = 2
-			case typ == "*" && sub == "*":
-				spec = 1
-			}
-			if spec > *target.spec {
-				*target.spec, *target.q = spec, q
-			}
-		}
+		media = strings.ToLower(strings.TrimSpace(media))
+		asJSON.take(media, "application", "json", params)
+		asHTML.take(media, "text", "html", params)
 	}
 	return asJSON, asHTML
+}
+
+// take lets a media range speak about typ/sub.
+func (p *preference) take(media, typ, sub, params string) {
+	exact := 0
+	switch media {
+	case typ + "/" + sub:
+		exact = 3
+	case typ + "/*":
+		exact = 2
+	case "*/*":
+		exact = 1
+	}
+	if exact > p.exact {
+		*p = preference{quality(params), exact}
+	}
 }
 
 // quality returns the q parameter of an Accept item; 1 when it has none, 0

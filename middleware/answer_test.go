@@ -21,6 +21,7 @@ func TestWantsJSON(t *testing.T) {
 		{"a script on a page", "/jira/x", []string{"application/json"}, true},
 		{"the higher quality wins", "/jira/x", []string{"text/html;q=0.5, application/json;q=0.9"}, true},
 		{"the specific range wins", "/jira/x", []string{"*/*;q=0.1, application/json"}, true},
+		{"named exactly among equals", "/jira/x", []string{"application/json, text/plain, */*"}, true},
 		{"several lines are one list", "/jira/x", []string{"text/plain", "application/json"}, true},
 		{"excluded by q=0", "/jira/rest/x", []string{"application/json;q=0, */*"}, false},
 		{"without the context path", "/rest/x", nil, true},

@@ -65,8 +65,8 @@ type Auth struct {
 // New returns an Auth for c. It checks the whole Config, reports all faults
 // together and dials nobody.
 func New(c Config) (*Auth, error) {
-	c = c.defaults()
 	errs := []error{c.check()}
+	c = c.defaults()
 	origin, context, err := parseBaseURL(c.BaseURL)
 	errs = append(errs, err)
 	a := &Auth{
@@ -81,7 +81,7 @@ func New(c Config) (*Auth, error) {
 		log:            c.Logger.With("component", "security"),
 	}
 	if err := errors.Join(append(errs, a.rooms(c))...); err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
@@ -91,8 +91,9 @@ func (a *Auth) rooms(c Config) error {
 	var errs [6]error
 	if a.trust == nil {
 		// Trusting nobody still tells that a proxy nobody configured is there.
-		a.trust, errs[5] = proxytrust.New(proxytrust.Config{})
-		a.closing = append(a.closing, a.trust)
+		if a.trust, errs[5] = proxytrust.New(proxytrust.Config{}); errs[5] == nil {
+			a.closing = append(a.closing, a.trust)
+		}
 	}
 	orString(&a.cookieName, "JSESSIONID")
 	c.Session.Path = a.context // "" means "/"
@@ -113,7 +114,9 @@ func (a *Auth) rooms(c Config) error {
 			Timeout:  c.LoginTimeout,
 			Logger:   c.Logger,
 		})
-		a.closing = append(a.closing, a.directory)
+		if errs[4] == nil {
+			a.closing = append(a.closing, a.directory)
+		}
 	}
 	return errors.Join(errs[:]...)
 }
@@ -135,14 +138,19 @@ func (a *Auth) Handler(next http.Handler) http.Handler {
 }
 
 // Sessions returns the manager of the sessions, which is also a
-// gorilla/sessions Store for the application's own values.
+// gorilla/sessions Store for the application's own values. As with every such
+// store, types other than gob's own are registered with gob.Register, and
+// Save comes before the first byte of the answer.
 func (a *Auth) Sessions() *session.Manager { return a.sessions }
 
 // Attempts returns the counter of failed logins, to show and reset counts.
 func (a *Auth) Attempts() *attempts.Counter { return a.attempts }
 
 // FormToken returns a fresh XSRF token for a form or script of this response,
-// and "" when r belongs to no session. Put it into a field atl_token.
+// to be put into a field formtoken.FieldName ("atl_token"). It returns ""
+// unless the session of a user authenticated r: visitors who are nobody, and
+// requests with their own Authorization header, need none; their unsafe
+// requests are held to the origin rule alone.
 func (a *Auth) FormToken(r *http.Request) string { return a.tokens.Token(r) }
 
 // Close waits for background work to end and may be called twice. It does not

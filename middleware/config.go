@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -29,11 +30,13 @@ type Store interface {
 // Config says what an [Auth] works with. Only Directory is required; the zero
 // value of every other field is a careful choice.
 type Config struct {
-	// Directory verifies passwords and knows groups. Required.
+	// Directory verifies passwords and knows groups: an ldapdir.Dir, a
+	// directory.Static or one of your own. Required. A group cache is put
+	// before it; do not wrap it in a directory.Directory.
 	Directory directory.Source
 
 	// Store keeps sessions, failed logins and CAPTCHA challenges. Nil keeps
-	// each in this process, unless the Config of the room has a store itself.
+	// each in this process, unless the package's own Config below has a store.
 	Store Store
 
 	// Trust tells clients from proxies. Nil believes no forwarding header:
@@ -55,8 +58,10 @@ type Config struct {
 	// of them is enough. None means everybody in the directory.
 	AccessGroups []string
 
-	// Session, Attempts, Captcha and FormToken configure the rooms. Their
-	// Store, Path, Challenge and Secret are filled in by New.
+	// Session, Attempts, Captcha and FormToken configure the packages of
+	// these names. New fills in what follows from the rest: Session.Path,
+	// Attempts.Challenge, FormToken.Secret and FormToken.BasePath, which must
+	// be empty, and each Store if Store is set.
 	Session   session.Config
 	Attempts  attempts.Config
 	Captcha   captcha.Config
@@ -126,21 +131,29 @@ func orString(s *string, def string) {
 	}
 }
 
-// check returns every fault of c that no room finds for itself.
-func (c Config) check() error {
+// check returns every fault of c that no other package finds for itself, and
+// takes it out, so that it is not reported again under another name.
+func (c *Config) check() error {
 	var errs []error
 	if c.Directory == nil {
 		errs = append(errs, errors.New("middleware: Config.Directory is required"))
 	}
+	errs = append(errs, c.checkFilledIn(), c.checkLoginPage())
 	for _, p := range []struct{ field, path string }{
 		{"LoginPath", c.LoginPath}, {"LogoutPath", c.LogoutPath}, {"HomePath", c.HomePath},
 	} {
-		if !strings.HasPrefix(p.path, "/") || strings.HasPrefix(p.path, "//") {
+		if p.path != "" && (!strings.HasPrefix(p.path, "/") || strings.HasPrefix(p.path, "//")) {
 			errs = append(errs, fmt.Errorf("middleware: Config.%s %q does not begin with one slash", p.field, p.path))
 		}
 	}
-	if c.LoginTimeout < 0 {
-		errs = append(errs, fmt.Errorf("middleware: Config.LoginTimeout is negative: %v", c.LoginTimeout))
+	for _, d := range []struct {
+		field string
+		d     *time.Duration
+	}{{"LoginTimeout", &c.LoginTimeout}, {"GroupTTL", &c.GroupTTL}, {"GroupStaleMax", &c.GroupStaleMax}} {
+		if *d.d < 0 {
+			errs = append(errs, fmt.Errorf("middleware: Config.%s is negative: %v", d.field, *d.d))
+			*d.d = 0
+		}
 	}
 	if slices.Contains(c.AccessGroups, "") {
 		errs = append(errs, errors.New("middleware: Config.AccessGroups holds an empty name"))
@@ -149,6 +162,47 @@ func (c Config) check() error {
 		errs = append(errs, fmt.Errorf("middleware: Config.Realm %q holds a quote, backslash or line break", c.Realm))
 	}
 	return errors.Join(errs...)
+}
+
+// checkFilledIn returns an error for what New fills in itself: a value that
+// would be overwritten without a word is a mistake of somebody.
+func (c *Config) checkFilledIn() error {
+	var errs []error
+	for _, f := range []struct {
+		field string
+		set   bool
+		hint  string
+	}{
+		{"Session.Path", c.Session.Path != "", "it is the path of BaseURL"},
+		{"Attempts.Challenge", c.Attempts.Challenge, "it is the opposite of NoCaptcha"},
+		{"FormToken.Secret", c.FormToken.Secret != nil, "it is that of the session"},
+		{"FormToken.BasePath", c.FormToken.BasePath != "", "it is the path of BaseURL"},
+		{"Session.Store", c.Store != nil && c.Session.Store != nil, "Store is set, too"},
+		{"Attempts.Store", c.Store != nil && c.Attempts.Store != nil, "Store is set, too"},
+		{"Captcha.Store", c.Store != nil && c.Captcha.Store != nil, "Store is set, too"},
+	} {
+		if f.set {
+			errs = append(errs, fmt.Errorf("middleware: Config.%s must be empty: %s", f.field, f.hint))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkLoginPage executes the template of the login page, so that a fault of
+// it is found here and not by the first person who wants to log in.
+func (c *Config) checkLoginPage() error {
+	if c.LoginPage == nil {
+		return nil
+	}
+	for _, f := range []LoginForm{{}, {
+		Action: "/login", Message: "x", Username: "x", Destination: "/x", LoggedIn: "x",
+		CaptchaID: "x", CaptchaURL: "/login?captcha=x", RequestID: "x",
+	}} {
+		if err := c.LoginPage.Execute(io.Discard, f); err != nil {
+			return fmt.Errorf("middleware: Config.LoginPage: %w", err)
+		}
+	}
+	return nil
 }
 
 // parseBaseURL splits a base URL into origin and context path, both without a

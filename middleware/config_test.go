@@ -1,12 +1,17 @@
 package middleware_test
 
 import (
+	"html/template"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/captcha"
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/middleware"
+	"github.com/seed-244866eb/gatehouse/session"
 )
 
 func TestNewReportsAllFaults(t *testing.T) {
@@ -29,6 +34,83 @@ func TestNewReportsAllFaults(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
 		}
+	}
+}
+
+// A oneStore is three stores in one value, as a shared one would be.
+type oneStore struct {
+	sessionStore
+	attemptStore
+	captchaStore
+}
+
+type (
+	sessionStore = session.Store
+	attemptStore = attempts.Store
+	captchaStore = captcha.Store
+)
+
+func TestNewRefusesWhatItWouldOverwrite(t *testing.T) {
+	dir, err := directory.NewStatic()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := session.NewMemory(session.MemoryConfig{})
+	for _, tt := range []struct {
+		name   string
+		change func(*middleware.Config)
+		want   string
+	}{
+		{"a path of its own", func(c *middleware.Config) { c.Session.Path = "/x" }, "Config.Session.Path"},
+		{"a challenge", func(c *middleware.Config) { c.Attempts.Challenge = true }, "Config.Attempts.Challenge"},
+		{"a secret", func(c *middleware.Config) { c.FormToken.Secret = func(*http.Request) []byte { return nil } }, "Config.FormToken.Secret"},
+		{"two stores", func(c *middleware.Config) {
+			c.Session.Store = store
+			c.Store = oneStore{store, attempts.NewMemory(attempts.MemoryConfig{}), captcha.NewMemory(captcha.MemoryConfig{})}
+		}, "Config.Session.Store"},
+		{"a login page that fails", func(c *middleware.Config) { c.LoginPage = template.Must(template.New("x").Parse("{{.Foo}}")) }, "Config.LoginPage"},
+		{"one that fails with a CAPTCHA", func(c *middleware.Config) {
+			c.LoginPage = template.Must(template.New("x").Parse("{{if .CaptchaID}}{{.Foo}}{{end}}"))
+		}, "Config.LoginPage"},
+		{"a negative age", func(c *middleware.Config) { c.GroupTTL = -1 }, "middleware: Config.GroupTTL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := middleware.Config{Directory: dir}
+			tt.change(&c)
+			_, err := middleware.New(c)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {
+				t.Errorf("New: %v, want one line with %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOneStoreServesTwoNodes(t *testing.T) {
+	store := oneStore{session.NewMemory(session.MemoryConfig{}), attempts.NewMemory(attempts.MemoryConfig{}), captcha.NewMemory(captcha.MemoryConfig{})}
+	share := func(c *middleware.Config) { c.Store = store }
+	one, two := newWorld(t, share), newWorld(t, share)
+	if rec := two.get("/secure/x", one.login("fred", "fredpass")); rec.Code != 200 {
+		t.Errorf("a session of the other node: %d", rec.Code)
+	}
+	for _, w := range []*world{one, two, one} {
+		w.rest("alice", "wrong")
+	}
+	page := one.form("alice", "right")
+	id, answer := one.challenge(page.Body.String())
+	if rec := two.form("alice", "right", "os_captcha_id", id, "os_captcha", answer); rec.Code != 303 {
+		t.Errorf("count and challenge of the other node: %d", rec.Code)
+	}
+	if rec := one.form("alice", "right", "os_captcha_id", id, "os_captcha", answer); rec.Code != 303 {
+		t.Errorf("after the success: %d", rec.Code)
+	}
+}
+
+func TestLoginPageOfTheApplication(t *testing.T) {
+	w := newWorld(t, func(c *middleware.Config) {
+		c.LoginPage = template.Must(template.New("own").Parse(`own {{.Action}} {{.Message}}`))
+	})
+	if rec := w.get("/login"); rec.Code != 200 || rec.Body.String() != "own /login " {
+		t.Errorf("got %d %q", rec.Code, rec.Body)
 	}
 }
 

@@ -1,8 +1,10 @@
 package middleware
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"html/template"
 	"mime"
 	"net/http"
 	"net/url"
@@ -151,6 +153,9 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	f.Username = c.Name
 	f.Message = message(err)
 	if a.challengeDue(res, err) {
+		if !errors.Is(err, attempts.ErrChallenge) {
+			f.Message += " From now on the characters in the picture are needed, too."
+		}
 		id, cerr := a.captcha.Create(r.Context(), res.Subject)
 		if cerr != nil {
 			a.logUnknown(r, cerr)
@@ -201,13 +206,23 @@ func message(err error) string {
 }
 
 func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request, status int, f LoginForm) {
+	a.showPage(w, r, status, a.loginPage, f)
+}
+
+// showPage answers with a page, which is made whole before the first byte of
+// it is sent: half a login page with 200 helps nobody.
+func (a *Auth) showPage(w http.ResponseWriter, r *http.Request, status int, t *template.Template, data any) {
+	var page bytes.Buffer
+	if err := t.Execute(&page, data); err != nil {
+		a.log.Error("a page could not be made", append(a.attrs(r, userName(r)), "page", t.Name(), "error", err)...)
+		a.fail(w, r, http.StatusInternalServerError, "This page cannot be shown.", "")
+		return
+	}
 	h := w.Header()
 	pageHeader(h)
 	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
-	if err := a.loginPage.Execute(w, f); err != nil {
-		a.logRequest(r, "login : the login page could not be written", "error", err)
-	}
+	_, _ = page.WriteTo(w) // a failed write means that the client has gone
 }
 
 // picture serves the picture of an open challenge.

@@ -45,12 +45,13 @@ func (a *Auth) logout(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (a *Auth) askLogout(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	pageHeader(h)
-	err := logoutPage.Execute(w, logoutPageData{
-		Action: a.context + a.logoutPath, Home: a.home(), Field: formtoken.FieldName, Token: a.FormToken(r),
-	})
-	if err != nil {
-		a.logRequest(r, "logout : the page could not be written", "error", err)
+	user, loggedIn := User(r.Context())
+	data := logoutPageData{
+		Action: a.context + a.logoutPath, Home: a.home(),
+		Field: formtoken.FieldName, Token: a.FormToken(r),
 	}
+	if loggedIn {
+		data.Name = user.Name
+	}
+	a.showPage(w, r, http.StatusOK, logoutPage, data)
 }

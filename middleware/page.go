@@ -64,8 +64,9 @@ var builtinLoginPage = template.Must(template.New("login").Parse(`<!DOCTYPE html
 `))
 
 type logoutPageData struct {
+	Name         string // "" for nobody, and for a user without access
 	Action, Home string
-	Field, Token string
+	Field, Token string // no token: there is no session to end
 }
 
 var logoutPage = template.Must(template.New("logout").Parse(`<!DOCTYPE html>
@@ -79,12 +80,15 @@ var logoutPage = template.Must(template.New("logout").Parse(`<!DOCTYPE html>
 <body>
 <main>
 <h1>Log out</h1>
-<form method="post" action="{{.Action}}">
+{{if .Token}}{{with .Name}}<p>You are logged in as <strong>{{.}}</strong>.</p>
+{{end}}<form method="post" action="{{.Action}}">
 <input type="hidden" name="{{.Field}}" value="{{.Token}}">
 <button type="submit">Log out</button>
 </form>
 <p><a href="{{.Home}}">Stay logged in</a></p>
-</main>
+{{else}}<p>You are not logged in.</p>
+<p><a href="{{.Home}}">Go to the home page</a></p>
+{{end}}</main>
 </body>
 </html>
 `))

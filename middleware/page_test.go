@@ -125,6 +125,9 @@ func TestCredentialsInTheQueryAreIgnored(t *testing.T) {
 
 func TestLogout(t *testing.T) {
 	w := newWorld(t, nil)
+	if page := w.get("/logout"); !strings.Contains(page.Body.String(), "You are not logged in") || strings.Contains(page.Body.String(), "<form") {
+		t.Errorf("nobody is asked: %s", page.Body)
+	}
 	cookie := w.login("fred", "fredpass")
 	page := w.get("/logout", cookie)
 	if page.Code != 200 || !strings.Contains(page.Body.String(), `name="atl_token"`) {
@@ -170,6 +173,9 @@ func TestCaptchaOnThePage(t *testing.T) {
 	var last string
 	for range 3 {
 		last = w.form("alice", "wrong").Body.String()
+	}
+	if !strings.Contains(last, "the characters in the picture are needed") {
+		t.Errorf("nobody says what the picture is for:\n%s", last)
 	}
 	id, _ := w.challenge(last) // due at once, so that nobody types a password for nothing
 	pic := w.get("/login?captcha=" + id)

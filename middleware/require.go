@@ -9,16 +9,20 @@ import (
 	"github.com/seed-244866eb/gatehouse/session"
 )
 
-// RequireUser returns next for logged-in users only. A browser that asks for
-// a page is sent to the login page and comes back afterwards; everybody else
-// gets 401. A user whom the access groups leave out gets 403, and where
-// nobody can tell, the answer is 503.
+// RequireUser returns next for logged-in users only. Others, who ask for a
+// page, are sent to the login page by 303 and come back afterwards: by GET or
+// HEAD, or by posting a form, outside /rest/, with an Accept that takes HTML
+// and does not prefer JSON. Every other request gets 401. A user whom the
+// access groups leave out gets 403, and where nobody can tell, the answer is
+// 503.
 func (a *Auth) RequireUser(next http.Handler) http.Handler {
 	return a.require(next, func(*Identity) bool { return true })
 }
 
-// RequireGroup returns next for logged-in users who are in one of groups (or
-// more). Others get 403; while the user's groups are not known, 503.
+// RequireGroup returns next for logged-in users who are in at least one of
+// groups; with no group it lets nobody in. Other users get 403, and while the
+// user's groups are not known, 503. Who is not logged in is answered as by
+// [Auth.RequireUser].
 func (a *Auth) RequireGroup(next http.Handler, groups ...string) http.Handler {
 	groups = append([]string(nil), groups...)
 	return a.require(next, func(id *Identity) bool { return id.User.In(groups...) })
@@ -56,7 +60,7 @@ func (a *Auth) refuseNobody(w http.ResponseWriter, r *http.Request, id *Identity
 	case a.refuseByType(w, r, osNone):
 	case a.basicOnly:
 		a.fail(w, r, http.StatusUnauthorized, notAuthenticated, a.basicChallenge)
-	case a.isREST(r) || a.wantsJSON(r):
+	case !a.navigates(r):
 		a.fail(w, r, http.StatusUnauthorized, notAuthenticated, a.oauthChallenge(rec))
 	default:
 		noStore(w.Header())

@@ -57,8 +57,8 @@ func New(t testing.TB, people ...directory.Person) *middleware.Auth {
 }
 
 // Login logs client in on the login page of the server at baseURL, which
-// serves it at /login, and fails the test if that does not succeed. The
-// client needs a cookie jar.
+// serves it at baseURL + "/login", and fails the test if that does not
+// succeed. The client needs a cookie jar.
 func Login(t testing.TB, client *http.Client, baseURL, user, password string) {
 	t.Helper()
 	if client.Jar == nil {
@@ -73,7 +73,9 @@ func Login(t testing.TB, client *http.Client, baseURL, user, password string) {
 	if err := res.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != http.StatusSeeOther {
-		t.Fatalf("authtest: login of %q: %s, %s", user, res.Status, res.Header.Get("X-Seraph-LoginReason"))
+	// A page that only sends people to the login page answers 303 as well.
+	if reason := res.Header.Get("X-Seraph-LoginReason"); res.StatusCode != http.StatusSeeOther || reason != "OK" {
+		t.Fatalf("authtest: POST %s/login as %q: %s, X-Seraph-LoginReason %q, Location %q; want a login page that says 303 and OK",
+			baseURL, user, res.Status, reason, res.Header.Get("Location"))
 	}
 }

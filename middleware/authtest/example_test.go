@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/seed-244866eb/gatehouse/directory"
@@ -46,6 +49,54 @@ func TestAs(t *testing.T) {
 			admins.ServeHTTP(w, authtest.As(httptest.NewRequest("GET", "/", nil), tt.user))
 			if w.Code != tt.want {
 				t.Errorf("status = %d, want %d", w.Code, tt.want)
+			}
+		})
+	}
+}
+
+// A failure is a testing.TB that only remembers that it was failed.
+type failure struct {
+	testing.TB
+	text string
+}
+
+func (f *failure) Helper() {}
+
+func (f *failure) Fatal(args ...any) {
+	f.text = fmt.Sprint(args...)
+	runtime.Goexit()
+}
+
+func (f *failure) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(format, args...)) }
+
+func TestLoginFails(t *testing.T) {
+	a := authtest.New(t, directory.Person{Name: "fred", Password: "fredpass"})
+	mux := http.NewServeMux()
+	mux.Handle("/signin", a.Login())
+	mux.Handle("/app/login", a.Login())
+	mux.Handle("/", a.RequireUser(http.HandlerFunc(hello)))
+	srv := httptest.NewServer(a.Handler(mux))
+	defer srv.Close()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, base, password string
+		client               *http.Client
+		want                 string
+	}{
+		{"a wrong password", srv.URL + "/app", "wrong", &http.Client{Jar: jar}, "AUTHENTICATED_FAILED"},
+		{"no login page there", srv.URL, "fredpass", &http.Client{Jar: jar}, "want a login page"},
+		{"no cookie jar", srv.URL + "/app", "fredpass", &http.Client{}, "no cookie jar"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &failure{TB: t}
+			var wg sync.WaitGroup
+			wg.Go(func() { authtest.Login(f, tt.client, tt.base, "fred", tt.password) })
+			wg.Wait()
+			if !strings.Contains(f.text, tt.want) {
+				t.Errorf("failed with %q, want %q", f.text, tt.want)
 			}
 		})
 	}
