@@ -100,7 +100,11 @@ func (d *Directory) User(ctx context.Context, name, id string) (*User, error) {
 			return u, nil
 		}
 		// Another ID: either this session's entry is gone or a namesake of
-		// before is still in the cache. Only the directory knows.
+		// before is still in the cache. Only the directory knows, and it has
+		// been asked about this one a moment ago.
+		if g := s.former.Load(); g != nil && g.id == id && u.ID != id && now.Before(g.until) {
+			return nil, errNamesake
+		}
 	}
 	return d.await(ctx, name, id)
 }
@@ -112,7 +116,10 @@ func (d *Directory) await(ctx context.Context, name, id string) (*User, error) {
 		var u *User
 		if u, err = f.wait(ctx); err == nil {
 			if u.ID != id {
-				return nil, fmt.Errorf("%w: the name is another entry's now", ErrNoUser)
+				if s := d.cached(name); s != nil {
+					s.former.Store(&former{id, time.Now().Add(firstPause)})
+				}
+				return nil, errNamesake
 			}
 			return u, nil
 		}
@@ -122,6 +129,9 @@ func (d *Directory) await(ctx context.Context, name, id string) (*User, error) {
 	}
 	return d.lastKnown(Entry{Name: name, ID: id}, err)
 }
+
+// errNamesake means that the name belongs to somebody else by now.
+var errNamesake = fmt.Errorf("%w: the name is another entry's now", ErrNoUser)
 
 // errPaused is why there is no read: the last one failed a moment ago, or the
 // Directory is closed.

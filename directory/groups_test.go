@@ -114,20 +114,59 @@ func TestUserErrors(t *testing.T) {
 // A session of an entry that was deleted must not become the session of a
 // namesake; and the namesake's must not suffer from what is cached.
 func TestNamesake(t *testing.T) {
-	d, f := newTest(t, Config{})
-	login(t, d)
-	f.set(func(f *fake) { f.id, f.groups = "id-2", []string{"new"} })
-	u, err := d.User(t.Context(), "fred", "id-2") // logged in on another application node
-	if err != nil || u.ID != "id-2" || !u.In("new") {
-		t.Errorf("the new fred: %+v, %v", u, err)
-	}
-	if u, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrNoUser) {
-		t.Errorf("the old fred: %+v, %v", u, err)
-	}
-	f.set(func(f *fake) { f.err = errDown })
-	if u, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrUnavailable) || u.GroupsKnown() {
-		t.Errorf("the old fred, directory down: %+v, %v", u, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d, f := newTest(t, Config{})
+		login(t, d)
+		f.set(func(f *fake) { f.id, f.groups = "id-2", []string{"new"} })
+		u, err := d.User(t.Context(), "fred", "id-2") // logged in on another application node
+		if err != nil || u.ID != "id-2" || !u.In("new") {
+			t.Errorf("the new fred: %+v, %v", u, err)
+		}
+		before, _ := f.counts()
+		for range 100 {
+			if u, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrNoUser) {
+				t.Fatalf("the old fred: %+v, %v", u, err)
+			}
+		}
+		if finds, _ := f.counts(); finds != before+1 {
+			t.Errorf("an old cookie cost %d searches in a moment, want 1", finds-before)
+		}
+		time.Sleep(firstPause)
+		f.set(func(f *fake) { f.err = errDown })
+		if u, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrUnavailable) || u.GroupsKnown() {
+			t.Errorf("the old fred, directory down: %+v, %v", u, err)
+		}
+	})
+}
+
+func TestGoneUserCostsOneSearchAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, f := newTest(t, Config{})
+		f.set(func(f *fake) { f.err = ErrNoUser })
+		for range 100 {
+			if u, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrNoUser) {
+				t.Fatalf("gone: %+v, %v", u, err)
+			}
+		}
+		if finds, _ := f.counts(); finds != 1 {
+			t.Errorf("%d searches, want 1", finds)
+		}
+		f.set(func(f *fake) { f.err = nil })
+		login(t, d)
+		if u, err := d.User(t.Context(), "fred", "id-1"); err != nil || !u.In("a") {
+			t.Errorf("a login meanwhile: %+v, %v", u, err)
+		}
+		d.Forget("fred")
+		f.set(func(f *fake) { f.err = ErrNoUser })
+		if _, err := d.User(t.Context(), "fred", "id-1"); !errors.Is(err, ErrNoUser) {
+			t.Errorf("gone again: %v", err)
+		}
+		f.set(func(f *fake) { f.err = nil })
+		time.Sleep(firstPause)
+		if u, err := d.User(t.Context(), "fred", "id-1"); err != nil || !u.In("a") {
+			t.Errorf("back a moment later: %+v, %v", u, err)
+		}
+	})
 }
 
 func TestEmptyGroupsAreKnown(t *testing.T) {

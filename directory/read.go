@@ -34,6 +34,8 @@ func (d *Directory) join(ctx context.Context, name string, e *Entry) (f *flight,
 	switch {
 	case s != nil && s.flight != nil:
 		return s.flight, false
+	case s != nil && s.absent != nil && e == nil && !s.due(time.Now()):
+		return s.absent, false
 	case d.closed || s != nil && e == nil && !s.due(time.Now()):
 		return nil, false
 	case s == nil:
@@ -97,7 +99,6 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 	s.flight = nil
 	switch {
 	case err == nil:
-		u = merge(s.user.Load(), u)
 		s.user.Store(u)
 		s.fails = 0
 		s.quiet.Store(0)
@@ -108,6 +109,7 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 		if !s.gone {
 			d.drop(s)
 		}
+		d.miss(s.name, f, now)
 	default:
 		s.pause(now, d.config.TTL)
 	}
@@ -117,10 +119,16 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 	close(f.done)
 }
 
-// merge returns what is known after a complete read. One node's word is taken
-// as it is: this is the place where a loss will need a second one.
-func merge(old, read *User) *User {
-	return read
+// miss remembers for a moment that the directory had no such entry, or the
+// cookie of somebody who is gone would cost it a search a request. The caller
+// holds mu.
+func (d *Directory) miss(name string, f *flight, now time.Time) {
+	if d.slot(name) != nil {
+		return
+	}
+	s := d.add(name)
+	s.absent = f
+	s.quiet.Store(now.Add(firstPause).UnixNano())
 }
 
 // report logs when reads begin to fail and when they work again: one line for

@@ -26,12 +26,22 @@ type slot struct {
 	// quiet is the time, in Unix nanoseconds, before which no read begins:
 	// the end of a pause after a failure, or never while one runs.
 	quiet atomic.Int64
+	// former is who had the name before, asked about lately.
+	former atomic.Pointer[former]
 
 	// Guarded by Directory.mu.
 	flight *flight
+	absent *flight // the read that found no entry; nil when there was none such
 	fails  int
 	index  int  // in the ring; -1 outside
 	gone   bool // evicted or forgotten: a read that runs is not kept
+}
+
+// A former is an entry that has gone while its name lives on, known to have
+// gone until a time, or its old cookies would cost one search a request.
+type former struct {
+	id    string
+	until time.Time
 }
 
 // touch marks the slot as used; the load spares the cache line of others.
@@ -48,7 +58,7 @@ func (s *slot) due(now time.Time) bool {
 
 // fly marks that a read runs.
 func (s *slot) fly() *flight {
-	s.flight = &flight{done: make(chan struct{})}
+	s.flight, s.absent = &flight{done: make(chan struct{})}, nil
 	s.quiet.Store(math.MaxInt64)
 	return s.flight
 }
