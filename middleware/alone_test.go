@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -109,15 +110,17 @@ func TestOneRequestIsResolvedOnce(t *testing.T) {
 	}
 }
 
-// aliases is a directory that knows fred by his mail address, too.
+// aliases is a directory that knows people by their mail address, too.
 type aliases struct{ directory.Source }
 
 func (a aliases) Find(ctx context.Context, name string) (directory.Entry, error) {
 	return a.Source.Find(ctx, strings.TrimSuffix(name, "@example.org"))
 }
 
+func aliased(c *middleware.Config) { c.Directory = aliases{c.Directory} }
+
 func TestSpellingsOfOneUserShareOneCount(t *testing.T) {
-	w := newWorld(t, func(c *middleware.Config) { c.Directory = aliases{c.Directory} })
+	w := newWorld(t, aliased)
 	for _, name := range []string{"fred", "FRED ", "fred@example.org"} {
 		if rec := w.rest(name, "wrong"); rec.Code != 401 {
 			t.Fatalf("%q: %d", name, rec.Code)
@@ -134,5 +137,134 @@ func TestSpellingsOfOneUserShareOneCount(t *testing.T) {
 	rec := w.post("/login", url.Values{"os_username": {"fred"}, "os_password": {"fredpass"}, "os_captcha_id": {id}, "os_captcha": {answer}})
 	if rec.Code != 303 || rec.Header().Get("X-AUSERNAME") != "fred" {
 		t.Errorf("the challenge belongs to the user, not to the spelling: %d", rec.Code)
+	}
+}
+
+// TestAliasIsNoWayToLockAnIntegrationOut: an integration that logs in by an
+// alias is a known caller of the user, whatever strangers try under the alias
+// or under spellings of it that the directory does not know.
+func TestAliasIsNoWayToLockAnIntegrationOut(t *testing.T) {
+	for _, tt := range []struct{ name, typed string }{
+		{"under the alias", "fred@example.org"},
+		{"with a control character", "fred@example.org\x00"},
+		{"with an invisible letter", "fred@example.org\u200b"},
+		{"under the canonical name", "fred"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, aliased)
+			from := func(remote, name, password string) int {
+				r := httptest.NewRequest("GET", "http://jira.example.com/rest/open", nil)
+				r.RemoteAddr = remote
+				r.Header.Set("Authorization", basic(name, password))
+				rec := httptest.NewRecorder()
+				w.app.ServeHTTP(rec, r)
+				return rec.Code
+			}
+			if got := from("192.0.2.1:1", "fred@example.org", "fredpass"); got != 200 {
+				t.Fatalf("the integration's first login: %d", got)
+			}
+			for i := range 5 {
+				from("198.51.100.7:1", tt.typed, fmt.Sprint("wrong", i))
+			}
+			for range 3 {
+				if got := from("192.0.2.1:1", "fred@example.org", "fredpass"); got != 200 {
+					t.Errorf("the integration after a stranger's failures: %d", got)
+				}
+			}
+		})
+	}
+}
+
+// TestCaptchaIsPassedByAlias: one challenge, one answer, whichever of the
+// user's names is armed.
+func TestCaptchaIsPassedByAlias(t *testing.T) {
+	w := newWorld(t, aliased)
+	for i := range 4 {
+		w.rest("fred@example.org\x00", fmt.Sprint("a", i))
+		w.rest("fred", fmt.Sprint("b", i))
+	}
+	page := w.form("fred@example.org", "fredpass")
+	id, answer := w.challenge(page.Body.String())
+	if rec := w.form("fred@example.org", "fredpass", "os_captcha_id", id, "os_captcha", answer); rec.Code != 303 {
+		t.Fatalf("right password and answer: %d", rec.Code)
+	}
+	if rec := w.rest("fred@example.org", "fredpass"); rec.Code != 200 {
+		t.Errorf("afterwards: %d", rec.Code)
+	}
+}
+
+// TestRefusedTryCostsTheDirectoryNothing, also by alias and for nobody.
+func TestRefusedTryCostsTheDirectoryNothing(t *testing.T) {
+	for _, name := range []string{"fred", "fred@example.org", "ghost"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, aliased)
+			for i := range 3 {
+				w.rest(name, fmt.Sprint("wrong", i))
+			}
+			contacts := w.source.contacts()
+			if rec := w.rest(name, "fredpass"); rec.Code != 403 || w.source.contacts() != contacts {
+				t.Errorf("%d after %d contacts more", rec.Code, w.source.contacts()-contacts)
+			}
+		})
+	}
+}
+
+// TestTwoAuths: what one Auth knows about a request is not what another knows.
+func TestTwoAuths(t *testing.T) {
+	outer := newWorld(t, nil)
+	inner := newWorld(t, func(c *middleware.Config) {
+		c.AccessGroups = []string{"jira-administrators"}
+		c.Session.Name = "ADMINSESSION"
+	})
+	hello := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		u, _ := middleware.User(r.Context())
+		_, _ = io.WriteString(rw, "served to "+u.Name)
+	})
+	app := outer.auth.Handler(inner.auth.RequireUser(hello))
+	fred := outer.login("fred", "fredpass")
+	admin := sessionCookieNamed(t, inner.form("admin", "adminpass"), "ADMINSESSION")
+	for _, tt := range []struct {
+		name, cookie string
+		status       int
+		body         string
+	}{
+		{"a session of the outer one alone", fred, 303, ""},
+		{"sessions of both", fred + "; " + admin, 200, "served to admin"},
+		{"a session of the inner one alone", admin, 200, "served to admin"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "http://jira.example.com/", nil)
+			r.Header.Set("Cookie", tt.cookie)
+			rec := httptest.NewRecorder()
+			app.ServeHTTP(rec, r)
+			if rec.Code != tt.status || rec.Body.String() != tt.body {
+				t.Errorf("got %d %q", rec.Code, rec.Body)
+			}
+		})
+	}
+}
+
+// TestLoginElsewhereIsRefused: the path of the login page is free of form
+// tokens, so nothing else may stand for it, and it nowhere else.
+func TestLoginElsewhereIsRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	mux := http.NewServeMux()
+	mux.Handle("/signin", w.auth.Login())
+	mux.Handle("/app/", http.StripPrefix("/app", w.auth.Login()))
+	for _, path := range []string{"/signin", "/app/login"} {
+		r := httptest.NewRequest("GET", "http://jira.example.com"+path, nil)
+		rec := httptest.NewRecorder()
+		w.auth.Handler(mux).ServeHTTP(rec, r)
+		if rec.Code != 404 || !strings.Contains(w.log.String(), "login_path=/login") {
+			t.Errorf("%s: %d", path, rec.Code)
+		}
+	}
+	below := newWorld(t, func(c *middleware.Config) { c.BaseURL = "http://jira.example.com/app" })
+	sub := http.NewServeMux()
+	sub.Handle("/login", below.auth.Login())
+	rec := httptest.NewRecorder()
+	http.StripPrefix("/app", below.auth.Handler(sub)).ServeHTTP(rec, httptest.NewRequest("GET", "http://jira.example.com/app/login", nil))
+	if rec.Code != 200 {
+		t.Errorf("below a stripped context path: %d", rec.Code)
 	}
 }

@@ -17,6 +17,7 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
@@ -57,9 +58,15 @@ type Auth struct {
 
 	closing    []io.Closer // what New has made
 	tries      flights
+	subjects   subjects
 	ignored    ignoredProxies
 	requests   atomic.Uint64
 	concurrent atomic.Int64
+}
+
+// Format writes what a is; its parts hold secrets and are not printed.
+func (a *Auth) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth with login at %s", a.context+a.loginPath)
 }
 
 // New returns an Auth for c. It checks the whole Config, reports all faults

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
@@ -20,9 +21,16 @@ import (
 // a user who is in none of the access groups.
 var ErrAccessDenied = errors.New("middleware: user may not use the application")
 
-// Credentials are what one login try brings along.
+// maxPassword bounds a password in bytes: far above every policy, and little
+// enough to send without thought (ASVS 6.2.9 asks for 64 at least). A longer
+// one is a wrong one.
+const maxPassword = 1024
+
+// Credentials are what one login try brings along. Printed or logged they show
+// the name alone.
 type Credentials struct {
-	Name, Password string
+	Name     string
+	Password string `json:"-"`
 	// Client is the address the try comes from; invalid when it is not known.
 	Client netip.Addr
 	// Uncertain marks an address that may be that of an unknown proxy, so
@@ -30,8 +38,16 @@ type Credentials struct {
 	Uncertain bool
 	// CaptchaID and CaptchaAnswer answer a challenge that an earlier refusal
 	// asked for. Empty: none was answered.
-	CaptchaID, CaptchaAnswer string
+	CaptchaID     string
+	CaptchaAnswer string `json:"-"`
 }
+
+// Format writes the name, whatever the verb: a password must not get into a
+// log line by way of %+v.
+func (c Credentials) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credentials of %q", c.Name) }
+
+// LogValue returns what Format writes.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 // An Accepted is what a login try brought about.
 type Accepted struct {
@@ -62,15 +78,15 @@ func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error
 		return a.try(ctx, c) // its answer is good for one try, not for its neighbours
 	}
 	k := tryKey{c.Name, c.Password, c.Client, c.Uncertain}
-	res, err, _ := a.tries.do(ctx, k, func() (Accepted, error) { return a.try(ctx, c) })
-	return res, err
+	return a.tries.do(ctx, k, func() (Accepted, error) { return a.try(ctx, c) })
 }
 
-// try runs one login try: limiter, begin, find, verify, end.
+// try runs one login try: limiter, find, begin, verify, end.
 //
-// The try is reserved under the typed name before the directory is asked, so
-// that a refused one costs the directory nothing. Where the directory knows
-// the name as a spelling of another, the count is that one's.
+// A name that was looked up lately is begun before it is found, so that a
+// refused try costs the directory nothing. It is begun as what it was found to
+// be: counted as typed, three failures of a stranger under an alias would lock
+// out an integration that logs in by that alias.
 func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error) {
 	if !a.attempts.Take(c.Client) {
 		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
@@ -80,18 +96,23 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 			a.attempts.Return(c.Client) // only passwords found wrong use up the address
 		}
 	}()
-	res.Subject = attempts.Fold(c.Name)
-	t, err := a.begin(ctx, c, res.Subject)
-	if err != nil {
-		return res, err
+	var t *attempts.Try
+	if subject, ok := a.subjects.get(c.Name); ok {
+		res.Subject = subject
+		if t, err = a.begin(ctx, c, subject); err != nil {
+			return res, err
+		}
 	}
 	entry, findErr := a.directory.Find(ctx, c.Name)
-	if canonical := attempts.Fold(entry.Name); findErr == nil && entry.Name != "" && canonical != res.Subject {
+	subject := a.subjects.learn(c.Name, entry, findErr, res.Subject)
+	if t != nil && subject != res.Subject { // renamed a moment ago
 		if _, err := t.End(ctx, attempts.Abandoned); err != nil {
 			return res, unavailable(err)
 		}
-		res.Subject = canonical
-		if t, err = a.begin(ctx, c, canonical); err != nil {
+		t = nil
+	}
+	if res.Subject = subject; t == nil {
+		if t, err = a.begin(ctx, c, subject); err != nil {
 			return res, err
 		}
 	}
@@ -131,8 +152,8 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
 		return nil, attempts.Abandoned, unavailable(findErr)
 	}
-	if c.Password == "" || errors.Is(findErr, directory.ErrBadName) {
-		return nil, attempts.Failed, directory.ErrBadCredentials // neither ever leaves the process
+	if c.Password == "" || len(c.Password) > maxPassword || errors.Is(findErr, directory.ErrBadName) {
+		return nil, attempts.Failed, directory.ErrBadCredentials // none of them ever leaves the process
 	}
 	if findErr != nil {
 		e = directory.Entry{} // the same bind as for a known name
@@ -157,6 +178,15 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	return user, attempts.Succeeded, nil
 }
 
+// noVerdict takes back what the header says about a verdict that was not
+// reached in the end.
+func noVerdict(h http.Header) {
+	delete(h, headerUser)
+	delete(h, headerReason)
+	delete(h, headerDenied)
+	h[headerRetry] = []string{"5"}
+}
+
 // unavailable marks err as "no verdict", whatever it was.
 func unavailable(err error) error {
 	if errors.Is(err, directory.ErrUnavailable) {
@@ -165,13 +195,12 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", directory.ErrUnavailable, err)
 }
 
-// login authenticates what a door has read from r, logs the outcome, and
-// writes the headers that every door shares.
+// login authenticates what a door has read from r and writes the headers that
+// every door shares. The door logs the outcome when it is done with it.
 func (a *Auth) login(w http.ResponseWriter, r *http.Request, c Credentials) (Accepted, error) {
 	rec := request.From(r.Context())
 	c.Client, c.Uncertain = rec.Client, rec.HeaderIgnored
 	res, err := a.Authenticate(r.Context(), c)
-	a.logLogin(r, c, res, err)
 	h := w.Header()
 	noStore(h)
 	// Not by way of the record: the door may be an inner handler by now.

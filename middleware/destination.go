@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -84,13 +85,11 @@ func (s site) below(dest string) bool {
 	if !ok || (inner != "" && inner[0] != '/') {
 		return false
 	}
-	inner, _, _ = strings.Cut(inner, ";")
-	for _, p := range s.avoid {
-		if strings.TrimSuffix(inner, "/") == p {
-			return false
-		}
+	if inner, err = url.PathUnescape(inner); err != nil {
+		return false
 	}
-	return true
+	inner, _, _ = strings.Cut(inner, ";")
+	return !slices.Contains(s.avoid, strings.TrimSuffix(inner, "/"))
 }
 
 // hasDots reports a segment "." or "..", with or without path parameters.

@@ -70,6 +70,7 @@ func TestDestination(t *testing.T) {
 		{"the login page with a query", "/jira/login?os_destination=/jira/x", ""},
 		{"the login page with a slash", "/jira/login/", ""},
 		{"the login page with a parameter", "/jira/login;x=1", ""},
+		{"the login page in escapes", "/jira/%6cogin", ""},
 		{"the logout page", "/jira/logout", ""},
 		{"out by dots", "/jira/../evil", ""},
 		{"out by encoded dots", "/jira/%2e%2e/evil", ""},

@@ -31,16 +31,16 @@ type flight struct {
 }
 
 // do runs try, or waits for an equal one that runs already and returns its
-// result. shared reports the latter.
-func (f *flights) do(ctx context.Context, k tryKey, try func() (Accepted, error)) (res Accepted, err error, shared bool) {
+// result.
+func (f *flights) do(ctx context.Context, k tryKey, try func() (Accepted, error)) (Accepted, error) {
 	f.mu.Lock()
 	if fl := f.running[k]; fl != nil {
 		f.mu.Unlock()
 		select {
 		case <-fl.done:
-			return fl.result, fl.err, true
+			return fl.result, fl.err
 		case <-ctx.Done():
-			return Accepted{}, unavailable(ctx.Err()), true
+			return Accepted{}, unavailable(ctx.Err())
 		}
 	}
 	fl := &flight{done: make(chan struct{}), err: directory.ErrUnavailable} // what a panic leaves behind
@@ -56,5 +56,5 @@ func (f *flights) do(ctx context.Context, k tryKey, try func() (Accepted, error)
 		close(fl.done)
 	}()
 	fl.result, fl.err = try()
-	return fl.result, fl.err, false
+	return fl.result, fl.err
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+	"net/url"
 
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/internal/request"
@@ -44,6 +44,7 @@ type Identity struct {
 type state struct {
 	request.Record
 	identity Identity
+	trouble  error // why store or directory could not tell
 }
 
 // FromContext returns what is known about the sender of the request that ctx
@@ -83,9 +84,11 @@ func (a *Auth) resolve(w http.ResponseWriter, r *http.Request) (*http.Request, b
 	}
 	s := new(state)
 	r = s.Attach(r)
-	s.Auth = a
-	given, _ := s.Identity.(*Identity) // by authtest
-	s.Identity = &s.identity
+	var given *Identity
+	if s.Auth == nil { // by authtest; what another Auth has found is not ours
+		given, _ = s.Identity.(*Identity)
+	}
+	s.Auth, s.Identity = a, &s.identity
 	if given != nil {
 		s.identity = *given
 	}
@@ -99,6 +102,7 @@ func (a *Auth) resolve(w http.ResponseWriter, r *http.Request) (*http.Request, b
 		a.fromCookie(s, r)
 	}
 	a.identify(w, s)
+	a.logTrouble(r, s)
 	if s.identity.User == nil && !a.fromBasic(w, r, s) {
 		return r, false
 	}
@@ -128,10 +132,7 @@ func (a *Auth) fromCookie(s *state, r *http.Request) {
 	s.Session = sess
 	switch sess.State() {
 	case session.Unknown:
-		s.identity.Unknown = true
-		a.logUnknown(r, sess.Err())
-	case session.Ambiguous:
-		a.logAmbiguous(r)
+		s.identity.Unknown, s.trouble = true, sess.Err()
 	case session.Live:
 		if p := sess.User(); p.User != "" {
 			a.fromDirectory(s, r, p)
@@ -149,8 +150,7 @@ func (a *Auth) fromDirectory(s *state, r *http.Request, p session.Principal) {
 	case errors.Is(err, directory.ErrNoUser):
 		return // gone from the directory: the cookie is a dead one
 	case err != nil && (u == nil || len(a.access) > 0):
-		id.Unknown = true
-		a.logUnknown(r, err)
+		id.Unknown, s.trouble = true, err
 		return
 	}
 	if len(a.access) > 0 && !u.In(a.access...) {
@@ -172,7 +172,7 @@ func (a *Auth) mayPass(w http.ResponseWriter, r *http.Request, s *state) bool {
 		return false
 	}
 	if a.isLoginPath(r) {
-		return true // scripts post here without a token; the origin was checked
+		return true // scripts post to Login without a token; the origin was checked
 	}
 	if err := a.tokens.CheckToken(r); err != nil {
 		a.denyForged(w, r, err)
@@ -186,11 +186,16 @@ func (a *Auth) denyForged(w http.ResponseWriter, r *http.Request, err error) {
 	a.tokens.Deny(w, r, err)
 }
 
-// isLoginPath reports whether r goes to the login form itself, with or
-// without the context path (an http.StripPrefix may stand outside).
+// isLoginPath reports whether r was sent to Config.LoginPath, with or without
+// the context path. It looks at the request line, which no http.StripPrefix
+// changes. [Auth.Login] answers nowhere else, so no other handler can be
+// reached without a form token by a mistake in mounting.
 func (a *Auth) isLoginPath(r *http.Request) bool {
 	p := r.URL.Path
-	return p == a.loginPath || (a.context != "" && strings.TrimPrefix(p, a.context) == a.loginPath)
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		p = u.Path
+	}
+	return p == a.loginPath || p == a.context+a.loginPath
 }
 
 func safeMethod(m string) bool {

@@ -118,7 +118,7 @@ func (w *world) lockoutCaptcha(s lockoutStep) []string {
 	case "wrong":
 		answer = "nope"
 	case "solved_but_expired":
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 	}
 	return []string{"os_captcha_id", id, "os_captcha", answer}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-244866eb/gatehouse/attempts"
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/internal/request"
+	"github.com/seed-244866eb/gatehouse/session"
 )
 
 // attrs are the fields of every line of the security log.
@@ -21,11 +22,12 @@ func (a *Auth) attrs(r *http.Request, user string) []any {
 	at = append(at, "user", user)
 	if id := identityOf(r.Context()); id != nil {
 		at = append(at, "request", id.RequestID)
-		if id.SessionID != "" {
-			at = append(at, "session", id.SessionID)
-		}
 	}
 	if rec := request.From(r.Context()); rec != nil {
+		// Of a login, the session that it has begun.
+		if sess, _ := rec.Session.(*session.Session); sess != nil && sess.Secret() != nil {
+			at = append(at, "session", sess.Hash())
+		}
 		at = append(at, "client", rec.Client.String(), "chain", a.chain(r))
 		if rec.HeaderIgnored {
 			at = append(at, "ignored_proxy", rec.Peer.String())
@@ -54,8 +56,8 @@ func (a *Auth) chain(r *http.Request) string {
 
 // logLogin writes the line that operators look for after a login try.
 func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error) {
-	name := quoted(c.Name)
-	at := a.attrs(r, clip(c.Name))
+	name := clip(c.Name)
+	at := a.attrs(r, name)
 	var refused *attempts.RefusedError
 	switch {
 	case err == nil:
@@ -67,9 +69,9 @@ func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error)
 	case errors.Is(err, attempts.ErrChallenge) && errors.As(err, &refused):
 		a.log.Warn("The user '"+name+"' is required to answer a CAPTCHA elevated security check.  Failure count equals "+strconv.Itoa(refused.Failures), at...)
 	case errors.As(err, &refused):
-		a.log.Warn("The user '"+name+"' was refused before the password was looked at.", append(at, "error", err)...)
+		a.log.Warn("The user '"+name+"' was refused before the password was looked at.", append(at, "error", clip(err.Error()))...)
 	default:
-		a.log.Error("The login of '"+name+"' got no verdict; nothing was counted.", append(at, "error", err)...)
+		a.log.Error("The login of '"+name+"' got no verdict; nothing was counted.", append(at, "error", clip(err.Error()))...)
 	}
 }
 
@@ -85,16 +87,27 @@ func (a *Auth) logLogout(r *http.Request) {
 }
 
 func (a *Auth) logForged(r *http.Request, err error) {
-	a.log.Warn("XSRF check failed", append(a.attrs(r, userName(r)), "error", err)...)
+	a.log.Warn("XSRF check failed", append(a.attrs(r, userName(r)), "error", clip(err.Error()))...)
 }
 
-func (a *Auth) logAmbiguous(r *http.Request) {
-	a.log.Warn("two live session cookies in one request: nobody is logged in by them", a.attrs(r, "")...)
+// logTrouble writes what the way of the request has met so far, now that the
+// request has its id.
+func (a *Auth) logTrouble(r *http.Request, s *state) {
+	if s.trouble != nil {
+		a.logUnknown(r, s.trouble)
+	}
+	if sess, _ := s.Session.(*session.Session); sess != nil && sess.State() == session.Ambiguous {
+		a.log.Warn("more than one session cookie that may be live in one request: nobody is logged in by them", a.attrs(r, "")...)
+	}
+	if q := r.URL.RawQuery; strings.Contains(q, "os_password") || strings.Contains(q, "os_username") {
+		// They stand in every log between here and the browser.
+		a.log.Warn("login : credentials in the query string were ignored", a.attrs(r, userName(r))...)
+	}
 }
 
 // logUnknown reports that store or directory did not answer.
 func (a *Auth) logUnknown(r *http.Request, err error) {
-	a.log.Error("no verdict: store or directory did not answer", append(a.attrs(r, userName(r)), "error", err)...)
+	a.log.Error("no verdict: store or directory did not answer", append(a.attrs(r, userName(r)), "error", clip(err.Error()))...)
 }
 
 func (a *Auth) logRequest(r *http.Request, msg string, more ...any) {
@@ -108,22 +121,22 @@ func userName(r *http.Request) string {
 	return ""
 }
 
-// quoted makes a typed name fit to stand between single quotes in a line:
-// a quote or a line break in it must not start a second message.
-func quoted(name string) string {
+// clip makes what a stranger wrote fit for a log line: bounded, in one line,
+// and with another apostrophe than the lines themselves have, so that it can
+// spell none of the lines that operators search for.
+func clip(s string) string {
+	const most = 256
+	rest := ""
+	if len(s) > most {
+		s, rest = strings.ToValidUTF8(s[:most], ""), "…"
+	}
 	return strings.Map(func(c rune) rune {
-		if c == '\'' || unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {
+		switch {
+		case c == '\'':
+			return '’'
+		case unicode.IsControl(c), unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp):
 			return '?'
 		}
 		return c
-	}, clip(name))
-}
-
-// clip bounds what strangers can put into a log line.
-func clip(s string) string {
-	const most = 256
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	}, s) + rest
 }

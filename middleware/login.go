@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
 	"github.com/seed-244866eb/gatehouse/captcha"
@@ -36,7 +37,8 @@ type LoginForm struct {
 
 // Login returns the handler of the login page: GET shows the form, POST logs
 // in and answers 303 to the destination, and the picture of a CAPTCHA is
-// served on the same path. Mount it on Config.LoginPath.
+// served on the same path. Mount it on Config.LoginPath; on any other path it
+// answers 404.
 func (a *Auth) Login() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, ok := a.resolve(w, r)
@@ -46,6 +48,9 @@ func (a *Auth) Login() http.Handler {
 		noStore(w.Header())
 		switch {
 		case a.basicOnly:
+			http.NotFound(w, r)
+		case !a.isLoginPath(r):
+			a.log.Error("Login is mounted on another path than Config.LoginPath", append(a.attrs(r, ""), "login_path", a.loginPath)...)
 			http.NotFound(w, r)
 		case r.Method == http.MethodPost:
 			a.postLogin(w, r)
@@ -65,12 +70,7 @@ func (a *Auth) notAllowed(w http.ResponseWriter, r *http.Request, allow string) 
 }
 
 func (a *Auth) getLogin(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Has("os_username") || q.Has("os_password") {
-		// They would stand in every log between here and the browser.
-		a.logRequest(r, "login : credentials in the query string were ignored")
-	}
-	f := a.form(r, q)
+	f := a.form(r, r.URL.Query())
 	if u, ok := User(r.Context()); ok {
 		f.LoggedIn = u.Name
 	}
@@ -121,6 +121,7 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, err = a.start(w, r, res.User)
 	}
+	a.logLogin(r, c, res, err)
 	if err != nil {
 		a.loginRefused(w, r, c, res, err)
 		return
@@ -135,14 +136,12 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
 // start begins a session for user and returns the value of its cookie.
 func (a *Auth) start(w http.ResponseWriter, r *http.Request, user *directory.User) (string, error) {
 	token, err := a.sessions.Login(w, r, session.Principal{User: user.Name, ID: user.ID})
+	h := w.Header()
 	if err != nil {
-		h := w.Header()
-		delete(h, headerUser)
-		delete(h, headerReason)
-		h[headerRetry] = []string{"5"}
-		a.logUnknown(r, err)
+		noVerdict(h)
 		return "", unavailable(err)
 	}
+	h[headerSession] = []string{a.sessions.Check(r).Hash()}
 	return token, nil
 }
 
@@ -153,24 +152,45 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	f.Username = c.Name
 	f.Message = message(err)
 	if a.challengeDue(res, err) {
-		if !errors.Is(err, attempts.ErrChallenge) {
-			f.Message += " From now on the characters in the picture are needed, too."
-		}
-		id, cerr := a.captcha.Create(r.Context(), res.Subject)
-		if cerr != nil {
-			a.logUnknown(r, cerr)
-			f.Message = outage
-			err = unavailable(cerr)
-			w.Header()[headerRetry] = []string{"5"}
-		}
-		f.CaptchaID = id
-		f.CaptchaURL = f.Action + "?captcha=" + id
+		err = a.offerChallenge(w, r, &f, res.Subject, err)
 	}
 	status := statusOf(err)
 	if status == http.StatusUnauthorized {
 		w.Header()[headerAuth] = []string{a.oauthChallenge(request.From(r.Context()))}
 	}
 	a.showLogin(w, r, status, f)
+}
+
+// offerChallenge puts a CAPTCHA for the next try into the page, and returns
+// what the page answers. A counted failure stays one, with or without a
+// picture; a refusal for want of a CAPTCHA that cannot be made is no verdict.
+func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginForm, subject string, err error) error {
+	refused := errors.Is(err, attempts.ErrChallenge)
+	if !a.attempts.Take(request.From(r.Context()).Client) {
+		// Pictures use up an address as wrong passwords do, or one stranger
+		// could fill the store and leave nobody a challenge.
+		if refused {
+			err = &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
+			w.Header()[headerRetry] = []string{retryAfter(err)}
+			f.Message = message(err)
+		}
+		return err
+	}
+	id, cerr := a.captcha.Create(r.Context(), subject)
+	if cerr != nil {
+		a.logUnknown(r, cerr)
+		if refused {
+			err = unavailable(cerr)
+			noVerdict(w.Header())
+			f.Message = outage
+		}
+		return err
+	}
+	f.CaptchaID, f.CaptchaURL = id, f.Action+"?captcha="+id
+	if !refused {
+		f.Message += " From now on the characters in the picture are needed, too."
+	}
+	return err
 }
 
 // challengeDue reports whether the next try needs a CAPTCHA: this one was

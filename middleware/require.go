@@ -132,7 +132,7 @@ func (a *Auth) refuseByType(w http.ResponseWriter, r *http.Request, def osType) 
 	case osCookie:
 		a.fail(w, r, http.StatusUnauthorized, "os_authType was 'cookie' but no valid cookie was sent.", a.oauthChallenge(rec))
 	case osAny:
-		if !sentDeadCookie(rec) {
+		if a.basicOnly || !sentDeadCookie(rec) {
 			return false
 		}
 		a.fail(w, r, http.StatusUnauthorized, "os_authType was 'any' and an invalid cookie was sent.", a.oauthChallenge(rec))

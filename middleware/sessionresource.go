@@ -43,12 +43,17 @@ func (a *Auth) sessionResource(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && !a.basicOnly:
 		a.postSession(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodDelete:
-		w.Header().Set("Allow", "GET, HEAD, POST, DELETE")
+		allow := "GET, HEAD, POST, DELETE"
+		if a.basicOnly {
+			allow = "GET, HEAD, DELETE"
+		}
+		w.Header().Set("Allow", allow)
 		failJSON(w, http.StatusMethodNotAllowed, "This method is not allowed here.", "")
 	case id.User == nil && id.Unknown:
 		failJSON(w, http.StatusServiceUnavailable, outage, "")
-	case id.User == nil && a.refuseByType(w, r, osNone):
-	case id.User == nil:
+	case id.User == nil && osTypeOf(r, osNone) == osBasic:
+		failJSON(w, http.StatusUnauthorized, notAuthenticated, a.basicChallenge)
+	case id.User == nil: // whatever became of a cookie: it must be possible to log in
 		failJSON(w, http.StatusUnauthorized, notAuthenticated, a.oauthChallenge(rec))
 	case r.Method == http.MethodDelete:
 		if a.basicOnly || a.logout(w, r) {
@@ -115,6 +120,7 @@ func (a *Auth) postSession(w http.ResponseWriter, r *http.Request) {
 		body.Session.Name = a.cookieName
 		body.Session.Value, err = a.start(w, r, res.User)
 	}
+	a.logLogin(r, c, res, err)
 	if err != nil {
 		refuseSession(w, err)
 		return

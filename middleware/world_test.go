@@ -223,8 +223,13 @@ func (w *world) login(user, password string) string {
 // sessionCookie returns NAME=VALUE of the session cookie that rec sets.
 func sessionCookie(t testing.TB, rec *httptest.ResponseRecorder) string {
 	t.Helper()
+	return sessionCookieNamed(t, rec, "JSESSIONID")
+}
+
+func sessionCookieNamed(t testing.TB, rec *httptest.ResponseRecorder, name string) string {
+	t.Helper()
 	for _, c := range rec.Result().Cookies() {
-		if c.Name == "JSESSIONID" && c.MaxAge >= 0 && c.Value != "" {
+		if c.Name == name && c.MaxAge >= 0 && c.Value != "" {
 			return c.Name + "=" + c.Value
 		}
 	}

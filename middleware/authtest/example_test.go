@@ -72,8 +72,7 @@ func (f *failure) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(forma
 func TestLoginFails(t *testing.T) {
 	a := authtest.New(t, directory.Person{Name: "fred", Password: "fredpass"})
 	mux := http.NewServeMux()
-	mux.Handle("/signin", a.Login())
-	mux.Handle("/app/login", a.Login())
+	mux.Handle("/login", a.Login())
 	mux.Handle("/", a.RequireUser(http.HandlerFunc(hello)))
 	srv := httptest.NewServer(a.Handler(mux))
 	defer srv.Close()
@@ -86,9 +85,9 @@ func TestLoginFails(t *testing.T) {
 		client               *http.Client
 		want                 string
 	}{
-		{"a wrong password", srv.URL + "/app", "wrong", &http.Client{Jar: jar}, "AUTHENTICATED_FAILED"},
-		{"no login page there", srv.URL, "fredpass", &http.Client{Jar: jar}, "want a login page"},
-		{"no cookie jar", srv.URL + "/app", "fredpass", &http.Client{}, "no cookie jar"},
+		{"a wrong password", srv.URL, "wrong", &http.Client{Jar: jar}, "AUTHENTICATED_FAILED"},
+		{"a page that only sends to the login page", srv.URL + "/app", "fredpass", &http.Client{Jar: jar}, "want a login page"},
+		{"no cookie jar", srv.URL, "fredpass", &http.Client{}, "no cookie jar"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &failure{TB: t}
