@@ -34,11 +34,13 @@ func (g *Guard) WriteDenied(w http.ResponseWriter, r *http.Request, err error) {
 	if contentType == typeHTML {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	}
-	w.WriteHeader(statusOf(err))
+	w.WriteHeader(StatusOf(err))
 	io.WriteString(w, body) // a client that has gone needs no answer
 }
 
-func statusOf(err error) int {
+// StatusOf returns the HTTP status that answers an error of Check: 403, or 413
+// for a body that is too large, or 400 for one that cannot be read.
+func StatusOf(err error) int {
 	switch {
 	case errors.Is(err, ErrCrossOrigin), errors.Is(err, ErrNoToken), errors.Is(err, ErrBadToken):
 		return http.StatusForbidden
@@ -79,7 +81,7 @@ func page403(err error) string {
 	switch {
 	case errors.Is(err, ErrCrossOrigin):
 		why = whyOrigin
-	case statusOf(err) != http.StatusForbidden:
+	case StatusOf(err) != http.StatusForbidden:
 		why = whyBody
 	}
 	return pageHead + why + pageTail

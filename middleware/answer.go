@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-244866eb/gatehouse/attempts"
 	"github.com/seed-244866eb/gatehouse/directory"
+	"github.com/seed-244866eb/gatehouse/formtoken"
 	"github.com/seed-244866eb/gatehouse/internal/request"
 )
 
@@ -117,6 +118,15 @@ func (a *Auth) fail(w http.ResponseWriter, r *http.Request, status int, text, ch
 func failJSON(w http.ResponseWriter, status int, text, challenge string) {
 	failHeader(w.Header(), status, challenge)
 	writeJSON(w, status, errorBody{Messages: []string{text}, Errors: map[string]string{}})
+}
+
+// denied answers a request that the form-token guard has refused.
+func (a *Auth) denied(w http.ResponseWriter, r *http.Request, err error) {
+	if a.wantsJSON(r) {
+		failJSON(w, formtoken.StatusOf(err), "XSRF check failed", "")
+		return
+	}
+	a.tokens.WriteDenied(w, r, err)
 }
 
 func failHeader(h http.Header, status int, challenge string) {

@@ -22,6 +22,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -93,6 +95,24 @@ func New(c Config) (*Auth, error) {
 	return a, nil
 }
 
+// fillIn completes the Configs of the other packages by what follows from the
+// rest.
+func (a *Auth) fillIn(c *Config) {
+	orString(&a.cookieName, "JSESSIONID")
+	c.Session.Path = a.context // "" means "/"
+	a.limited, a.challengeAt = !c.Attempts.InsecureUnlimited, c.Attempts.Max
+	c.FormToken.Secret, c.FormToken.BasePath = sessionSecret, a.context
+	if c.FormToken.Denied == nil {
+		c.FormToken.Denied = a.denied
+	}
+	if a.origin != "" {
+		// What clients see is told, so pages from there are ours, whatever
+		// the last proxy has made of scheme and host.
+		c.FormToken.TrustedOrigins = append(slices.Clone(c.FormToken.TrustedOrigins), a.origin)
+		c.Session.AlwaysSecure = c.Session.AlwaysSecure || strings.HasPrefix(a.origin, "https:")
+	}
+}
+
 // rooms makes the parts of a, and reports the faults of all of them.
 func (a *Auth) rooms(c Config) error {
 	var errs [6]error
@@ -102,16 +122,12 @@ func (a *Auth) rooms(c Config) error {
 			a.closing = append(a.closing, a.trust)
 		}
 	}
-	orString(&a.cookieName, "JSESSIONID")
-	c.Session.Path = a.context // "" means "/"
+	a.fillIn(&c)
 	a.sessions, errs[0] = session.New(c.Session)
 	a.attempts, errs[1] = attempts.New(c.Attempts)
 	if !c.NoCaptcha {
 		a.captcha, errs[2] = captcha.New(c.Captcha)
 	}
-	a.limited, a.challengeAt = !c.Attempts.InsecureUnlimited, c.Attempts.Max
-	c.FormToken.Secret = sessionSecret
-	c.FormToken.BasePath = a.context
 	a.tokens, errs[3] = formtoken.New(c.FormToken)
 	if c.Directory != nil { // its absence is reported already
 		a.directory, errs[4] = directory.New(directory.Config{

@@ -142,8 +142,8 @@ func (c *Config) check() error {
 	for _, p := range []struct{ field, path string }{
 		{"LoginPath", c.LoginPath}, {"LogoutPath", c.LogoutPath}, {"HomePath", c.HomePath},
 	} {
-		if p.path != "" && (!strings.HasPrefix(p.path, "/") || strings.HasPrefix(p.path, "//")) {
-			errs = append(errs, fmt.Errorf("middleware: Config.%s %q does not begin with one slash", p.field, p.path))
+		if p.path != "" && !plainPath(p.path) {
+			errs = append(errs, fmt.Errorf("middleware: Config.%s %q is not a plain path that begins with one slash", p.field, p.path))
 		}
 	}
 	for _, d := range []struct {
@@ -215,15 +215,23 @@ func parseBaseURL(s string) (origin, context string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL: %w", err)
 	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q is not an absolute http or https URL", u.Redacted())
 	}
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has more than scheme, host and path", u.Redacted())
 	}
-	context = strings.TrimSuffix(u.EscapedPath(), "/")
-	if strings.Contains(context, "//") || strings.ContainsAny(context, `\;`) {
+	if u.Path != "" && !plainPath(u.EscapedPath()) {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has a path that is not plain", s)
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Host), context, nil
+	return u.Scheme + "://" + strings.ToLower(u.Host), strings.TrimSuffix(u.Path, "/"), nil
+}
+
+// plainPath reports a path that is spelt in one way only, so that what is
+// compared, what is redirected to and what a mux sees are the same.
+func plainPath(p string) bool {
+	return strings.HasPrefix(p, "/") && !strings.Contains(p, "//") && !strings.Contains(p, "/.") &&
+		!strings.ContainsFunc(p, func(c rune) bool {
+			return c <= ' ' || c > '~' || strings.ContainsRune(`%?#;\{}"<>^|`+"`", c)
+		})
 }

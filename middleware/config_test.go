@@ -16,7 +16,7 @@ import (
 
 func TestNewReportsAllFaults(t *testing.T) {
 	c := middleware.Config{
-		BaseURL: "jira.example.com/jira", LoginPath: "login", LogoutPath: "//logout", HomePath: "home",
+		BaseURL: "jira.example.com/jira", LoginPath: "login", LogoutPath: "//logout", HomePath: "/?home",
 		AccessGroups: []string{""}, LoginTimeout: -time.Second, Realm: `a"b`,
 	}
 	c.Session.Name = "a;b"
@@ -28,7 +28,7 @@ func TestNewReportsAllFaults(t *testing.T) {
 		t.Fatal("New accepts it all")
 	}
 	for _, want := range []string{
-		"Config.Directory is required", `"jira.example.com/jira"`, `Config.LoginPath "login"`, `Config.LogoutPath "//logout"`, `Config.HomePath "home"`,
+		"Config.Directory is required", `"jira.example.com/jira"`, `Config.LoginPath "login"`, `Config.LogoutPath "//logout"`, `Config.HomePath "/?home"`,
 		"Config.AccessGroups", "Config.LoginTimeout", "Config.Realm", "a;b", "1000", "Lifetime", `"*"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -105,6 +105,35 @@ func TestOneStoreServesTwoNodes(t *testing.T) {
 	}
 }
 
+// TestBaseURLIsWhatClientsSee: with it a proxy that nobody trusts costs
+// neither the cookie its Secure nor the login page its origin.
+func TestBaseURLIsWhatClientsSee(t *testing.T) {
+	for _, tt := range []struct {
+		name, base, origin string
+		status             int
+		secure             bool
+	}{
+		{"https", "https://jira.example.com", "https://jira.example.com", 303, true},
+		{"http", "http://jira.example.com", "http://jira.example.com", 303, false},
+		{"another site", "https://jira.example.com", "https://evil.example", 403, false},
+		{"another scheme", "https://wiki.example.com", "http://wiki.example.com", 403, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, func(c *middleware.Config) { c.BaseURL = tt.base })
+			rec := w.do(call{
+				method: "POST", path: "/login", body: "os_username=fred&os_password=fredpass",
+				header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {tt.origin}},
+			})
+			if rec.Code != tt.status {
+				t.Fatalf("got %d, want %d", rec.Code, tt.status)
+			}
+			if got := strings.Contains(rec.Header().Get("Set-Cookie"), "Secure"); got != tt.secure {
+				t.Errorf("Set-Cookie = %q", rec.Header().Get("Set-Cookie"))
+			}
+		})
+	}
+}
+
 func TestLoginPageOfTheApplication(t *testing.T) {
 	w := newWorld(t, func(c *middleware.Config) {
 		c.LoginPage = template.Must(template.New("own").Parse(`own {{.Action}} {{.Message}}`))
@@ -132,6 +161,10 @@ func TestBaseURL(t *testing.T) {
 		{"a query", "https://jira.example.com/?x", false},
 		{"a fragment", "https://jira.example.com/#x", false},
 		{"an empty segment", "https://jira.example.com//jira", false},
+		{"an escape in the path", "https://jira.example.com/j%C3%AFra", false},
+		{"dots in the path", "https://jira.example.com/a/../jira", false},
+		{"a path parameter", "https://jira.example.com/jira;x", false},
+		{"a port without a host", "https://:443", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, err := middleware.New(middleware.Config{Directory: dir, BaseURL: tt.url})

@@ -163,6 +163,22 @@ func TestFormTokenOnTheWay(t *testing.T) {
 			}
 		})
 	}
+	for _, tt := range []struct{ name, path, accept, want string }{
+		{"JSON under /rest/", "/rest/open", "", `{"errorMessages":["XSRF check failed"],"errors":{}}`},
+		{"JSON for who prefers it", "/", "application/json, text/html;q=0.1", `{"errorMessages":["XSRF check failed"],"errors":{}}`},
+		{"a page elsewhere", "/", "*/*", "<title>XSRF Security Token Missing</title>"},
+	} {
+		t.Run("denied by "+tt.name, func(t *testing.T) {
+			h := form.Clone()
+			if tt.accept != "" {
+				h.Set("Accept", tt.accept)
+			}
+			rec := w.do(call{method: "POST", path: tt.path, header: h, cookies: []string{cookie}})
+			if rec.Code != 403 || !strings.Contains(rec.Body.String(), tt.want) || rec.Header().Get("Vary") != "Cookie" {
+				t.Errorf("got %d %s %v", rec.Code, rec.Body, rec.Header())
+			}
+		})
+	}
 	t.Run("a login refused for its origin counts nothing", func(t *testing.T) {
 		contacts := w.source.contacts()
 		for range 5 {

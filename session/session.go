@@ -59,6 +59,11 @@ type Config struct {
 	// plant its cookies.
 	Domain string
 
+	// AlwaysSecure makes the cookie Secure whatever the scheme of the
+	// request, for applications that clients reach by https alone. False
+	// makes it Secure where the scheme is https.
+	AlwaysSecure bool
+
 	// Idle ends a session that has not been used for so long. Zero means 30
 	// minutes; less than a second is an error.
 	Idle time.Duration
@@ -75,7 +80,7 @@ type Manager struct {
 	name     string
 	path     string
 	domain   string
-	secure   bool // whatever the scheme: the name's prefix demands it
+	secure   bool // whatever the scheme
 	idle     time.Duration
 	lifetime time.Duration
 }
@@ -100,7 +105,7 @@ func New(c Config) (*Manager, error) {
 		name:     c.Name,
 		path:     c.Path,
 		domain:   c.Domain,
-		secure:   hasPrefixFold(c.Name, hostPrefix) || hasPrefixFold(c.Name, securePrefix),
+		secure:   c.AlwaysSecure || hasPrefixFold(c.Name, hostPrefix) || hasPrefixFold(c.Name, securePrefix),
 		idle:     c.Idle,
 		lifetime: c.Lifetime,
 	}, nil
