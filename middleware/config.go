@@ -45,13 +45,16 @@ type Config struct {
 
 	// BaseURL is the URL that clients see, for example
 	// "https://jira.example.org/jira". Its path is the context path, below
-	// which cookies, redirects and the login URL stand. Empty means: scheme
-	// and host of each request as Trust resolves them, and no context path.
+	// which cookies, redirects and the login URL stand; if it is https, the
+	// session cookie is Secure always; forms from its origin are accepted.
+	// Empty means: scheme and host of each request as Trust resolves them,
+	// and no context path.
 	BaseURL string
 
 	// LoginPath, LogoutPath and HomePath say, below the context path, where
 	// the application serves Login and Logout and where a person without a
-	// destination goes. Empty means /login, /logout and /.
+	// destination goes. Empty means /login, /logout and /. A POST to LoginPath
+	// needs no form token, so Login answers there and nowhere else.
 	LoginPath, LogoutPath, HomePath string
 
 	// AccessGroups names the groups that may use the application at all; one
