@@ -74,7 +74,7 @@ func newSite(o options, log *slog.Logger) (*site, error) {
 		adminGroup: o.adminGroup,
 		log:        log,
 		pages:      pages,
-		uploads:    make(chan struct{}, maxUploading),
+		uploads:    newSlots(maxUploading, maxOfOne),
 	}, nil
 }
 

@@ -31,7 +31,7 @@ type site struct {
 	log        *slog.Logger
 
 	pages   *template.Template
-	uploads chan struct{} // one place for each upload under way
+	uploads *slots // one place for each upload under way
 }
 
 // handler returns all routes, behind the gate. What a route asks of its

@@ -18,6 +18,7 @@ const (
 	maxFiles     = 10  // files of one upload
 	maxFileName  = 200 // bytes of a file name
 	maxUploading = 8   // uploads under way at once: each may hold maxAttachment in memory
+	maxOfOne     = 2   // of them by one user
 
 	// maxMultipart leaves room for the headers of the parts and the token.
 	maxMultipart = maxAttachment + 64<<10
@@ -33,6 +34,7 @@ func (e *uploadError) Error() string { return e.text }
 
 var (
 	errBusy     = &uploadError{http.StatusServiceUnavailable, "Too many uploads at the moment. Please try again shortly."}
+	errYours    = &uploadError{http.StatusTooManyRequests, "You have 2 uploads under way already. Please try again when one of them is done."}
 	errTooLarge = &uploadError{http.StatusRequestEntityTooLarge, "The files are larger than 10 MiB together."}
 	errTooMany  = &uploadError{http.StatusBadRequest, "There are more than 10 files in one upload."}
 	errNoFile   = &uploadError{http.StatusBadRequest, "There is no file in the field \"file\"."}
@@ -43,12 +45,11 @@ var (
 // upload adds the files of r, which stand in fields named file, to the issue
 // with key: all of them or none.
 func (s *site) upload(w http.ResponseWriter, r *http.Request, key string) ([]attachment, *uploadError) {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return nil, errBusy
+	who := s.visitor(r)
+	if err := s.uploads.take(who.Name); err != nil {
+		return nil, err
 	}
+	defer s.uploads.give(who.Name)
 	if err := parseUpload(w, r); err != nil {
 		return nil, err
 	}
@@ -65,9 +66,8 @@ func (s *site) upload(w http.ResponseWriter, r *http.Request, key string) ([]att
 	if err != nil {
 		return nil, err
 	}
-	by := s.visitor(r).by()
 	for i := range read {
-		read[i].Issue, read[i].Author = key, by
+		read[i].Issue, read[i].Author = key, who.by()
 		read[i] = s.tracker.attach(read[i])
 	}
 	return read, nil
@@ -211,9 +211,9 @@ func (s *site) postAttachments(w http.ResponseWriter, r *http.Request) {
 	s.toIssue(w, r, is.Key, "attachments")
 }
 
-// retryLater names the time after which a 503 may have gone.
+// retryLater names the time after which a 503 or a 429 may have gone.
 func retryLater(w http.ResponseWriter, status int) {
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "2")
 	}
 }

@@ -63,7 +63,7 @@ func TestUpload(t *testing.T) {
 			if got := strings.Join(names, " "); got != tt.kept {
 				t.Errorf("kept %q, want %q", got, tt.kept)
 			}
-			if len(s.uploads) != 0 {
+			if s.uploads.taken != 0 || len(s.uploads.by) != 0 {
 				t.Error("the place of the upload is not given back")
 			}
 		})
@@ -71,15 +71,52 @@ func TestUpload(t *testing.T) {
 }
 
 func TestUploadsUnderWayAreBounded(t *testing.T) {
-	s := newTestSite(t)
-	for range maxUploading {
-		s.uploads <- struct{}{}
+	for _, tt := range []struct {
+		name      string
+		under     []string // who has uploads under way
+		fred      int      // status of one more by fred
+		formsFred int      // the same by the form
+	}{
+		{"one of a user's own", []string{"fred"}, 200, 303},
+		{"two of a user's own", []string{"fred", "fred"}, 429, 429},
+		{"two of another user", []string{"admin", "admin"}, 200, 303},
+		{"all but one", []string{"a", "a", "b", "b", "c", "c", "d"}, 200, 303},
+		{"all", []string{"a", "a", "b", "b", "c", "c", "d", "d"}, 503, 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newTestSite(t)
+			for _, user := range tt.under {
+				if err := s.uploads.take(user); err != nil {
+					t.Fatal(err)
+				}
+			}
+			body, header := files(t, "file", "a=b")
+			for path, want := range map[string]int{"/rest/api/2/issue/TEST-3/attachments": tt.fred, "/issue/TEST-3/attachments": tt.formsFred} {
+				w := s.send(userFred, "POST", path, body, header)
+				if later := w.Header().Get("Retry-After") != ""; w.Code != want || later != (want >= 400) {
+					t.Errorf("%s: %d, want %d; Retry-After %t", path, w.Code, want, later)
+				}
+			}
+			for _, user := range tt.under {
+				s.uploads.give(user)
+			}
+			if s.uploads.taken != 0 || len(s.uploads.by) != 0 {
+				t.Errorf("%d places are not given back, %v", s.uploads.taken, s.uploads.by)
+			}
+		})
 	}
-	body, header := files(t, "file", "a=b")
-	for _, path := range []string{"/rest/api/2/issue/TEST-3/attachments", "/issue/TEST-3/attachments"} {
-		if w := s.send(userFred, "POST", path, body, header); w.Code != 503 || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: %d, Retry-After %q", path, w.Code, w.Header().Get("Retry-After"))
+}
+
+// Without a login everybody is nobody, who must not be one user.
+func TestUploadsOfNobodyHaveTheCommonBoundAlone(t *testing.T) {
+	s := newTestSite(t, "-bare")
+	for range maxUploading {
+		if err := s.uploads.take(""); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if err := s.uploads.take(""); err != errBusy {
+		t.Errorf("got %v", err)
 	}
 }
 
