@@ -166,7 +166,8 @@ func serveStyle(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Cache-Control", "public, max-age=300")
+	// Not public: gatehouse names user and session in the header.
+	w.Header().Set("Cache-Control", "private, max-age=300")
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	_, _ = w.Write(css) // a failed write means that the client has gone
 }

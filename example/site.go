@@ -119,6 +119,9 @@ func secure(next http.Handler) http.Handler {
 		h := w.Header()
 		h["Content-Security-Policy"] = []string{gatePolicy}
 		h["X-Content-Type-Options"] = []string{"nosniff"}
+		// Also where there is nothing (404 may be cached, RFC 9110 section
+		// 15.1): gatehouse names user and session in every header.
+		h["Cache-Control"] = []string{"no-store"}
 		next.ServeHTTP(w, r)
 	})
 }

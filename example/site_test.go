@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -214,6 +215,26 @@ func TestSecurityHeaders(t *testing.T) {
 		}
 		if h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: X-Content-Type-Options %q", tt.target, h.Get("X-Content-Type-Options"))
+		}
+	}
+}
+
+// A cache that serves others must not keep what names a user and a session.
+func TestNoAnswerThatNamesTheUserIsForASharedCache(t *testing.T) {
+	s := newTestSite(t, "-base-url", "http://example.com/jira")
+	private := regexp.MustCompile(`\b(private|no-store)\b`)
+	for _, tt := range []struct{ method, target string }{
+		{"GET", ""}, {"GET", "/"}, {"GET", "/style.css"}, {"GET", "/nothing"}, {"GET", "/login"}, {"GET", "/logout"}, {"POST", "/logout"},
+		{"GET", "/issue/TEST-1"}, {"GET", "/issue/TEST-21"}, {"GET", "//issue/TEST-1"}, {"GET", "/issue/TEST-1/comment"}, {"POST", "/issue/TEST-1/comment"},
+		{"GET", "/secure/admin"}, {"GET", "/rest/api/2/serverInfo"}, {"GET", "/rest/api/2/myself"}, {"GET", "/rest/auth/1/session"},
+		{"GET", "/rest/nothing"}, {"GET", "/whoami"}, {"GET", "/healthz"}, {"GET", "/readyz"},
+	} {
+		for _, user := range []*directory.User{nil, userFred} {
+			w := s.send(user, tt.method, "/jira"+tt.target, "", htmlAccept)
+			cache := w.Header().Get("Cache-Control")
+			if !private.MatchString(cache) || strings.Contains(cache, "public") {
+				t.Errorf("%s %q: %d with Cache-Control %q", tt.method, tt.target, w.Code, cache)
+			}
 		}
 	}
 }
