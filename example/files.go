@@ -32,8 +32,9 @@ func readFile(flag, name string) ([]byte, error) {
 // A source is one proxy pattern and where it was read, for error messages.
 type source struct{ pattern, where string }
 
-// readPatterns returns the proxy patterns of a file: one a line; lines that
-// begin with # and empty ones are skipped.
+// readPatterns returns the proxy patterns of a file: one a line, which ends in
+// LF or CRLF; lines that begin with # and empty ones are skipped. Nothing else
+// is trimmed: a pattern with a space is refused by whoever reads it.
 func readPatterns(flag, name string) ([]source, error) {
 	b, err := readFile(flag, name)
 	if err != nil {
@@ -46,7 +47,8 @@ func readPatterns(flag, name string) ([]source, error) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		if line = strings.TrimSpace(line); line != "" {
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if line != "" {
 			patterns = append(patterns, source{line, fmt.Sprintf("%s: %s, line %d", flag, name, n)})
 		}
 	}

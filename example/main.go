@@ -47,7 +47,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	}
 	if err != nil {
-		return exit(stderr, exitUsage, err)
+		return exit(stderr, exitUsage, fmt.Errorf("%w (-help lists the flags)", err))
 	}
 	log := newLogger(o, stderr)
 	for _, name := range unknown {
@@ -87,7 +87,7 @@ func exit(stderr io.Writer, status int, err error) int {
 // serve answers requests until ctx ends, and then lets those under way come
 // to their end. ldapURL is that of the embedded directory, or empty.
 func serve(ctx context.Context, o options, a *app, ldapURL string, stdout io.Writer, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", o.addr)
+	listener, err := listen(o.addr)
 	if err != nil {
 		return err
 	}
@@ -114,6 +114,18 @@ func serve(ctx context.Context, o options, a *app, ldapURL string, stdout io.Wri
 		return err
 	}
 	return <-stopped
+}
+
+// listen listens on the address of -addr.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("-addr: %w; port 0 picks a free one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-addr: %w", err)
+	}
+	return l, nil
 }
 
 // newServer returns a server that no slow client can hold for ever.

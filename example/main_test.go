@@ -222,6 +222,7 @@ func TestWrongValuesEndWithStatus2AndOneLine(t *testing.T) {
 		}
 		return path
 	}
+	spaced := file("spaced", "10.0.0.1\r\n10.0.0.2 \n")
 	proxies := file("proxies", "# ours\n10.0.0.1\n10.0.0.300\n")
 	text := file("text", "no PEM\n")
 	for _, tt := range []struct {
@@ -241,6 +242,8 @@ func TestWrongValuesEndWithStatus2AndOneLine(t *testing.T) {
 		{"a password file that is missing", []string{"-ldap-bind-dn", "cn=x", "-ldap-bind-password-file", dir + "/none"}, "-ldap-bind-password-file"},
 		{"a proxy that is none", []string{"-trusted-proxy", "10.0.0.0/33"}, `-trusted-proxy: "10.0.0.0/33"`},
 		{"a line that is none", []string{"-trusted-proxy", "10.0.0.2", "-trusted-proxies-file", proxies}, proxies + `, line 3: "10.0.0.300"`},
+		{"a line with a space after the pattern", []string{"-trusted-proxies-file", spaced}, spaced + `, line 2: "10.0.0.2 "`},
+		{"a fault of the flags, with the way to help", []string{"-addr", "x", "-log-format", "xml"}, "(-help lists the flags)"},
 		{"a certificate that is none", []string{"-tls-cert", text, "-tls-key", text}, "-tls-cert"},
 		{"a file of answers that cannot be", []string{"-insecure-captcha-answers", dir}, "-insecure-captcha-answers"},
 	} {
@@ -267,7 +270,7 @@ func TestPortInUseIsNoFaultOfTheValues(t *testing.T) {
 	}
 	defer l.Close()
 	var log bytes.Buffer
-	if status := run(t.Context(), []string{"-addr", l.Addr().String()}, nil, io.Discard, &log); status != 1 || strings.Count(log.String(), "\n") != 1 {
+	if status := run(t.Context(), []string{"-addr", l.Addr().String()}, nil, io.Discard, &log); status != 1 || strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "-addr: ") || !strings.Contains(log.String(), "port 0") {
 		t.Errorf("status %d, standard error %q", status, log.String())
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -62,16 +61,17 @@ func (o *options) flags() *flag.FlagSet {
 	o.directoryFlags(fs)
 	fs.Var((*list)(&o.trustedProxies), "trusted-proxy", "believe forwarding headers from `PATTERN`: an address, 192.168.*, a CIDR or a host name; repeatable")
 	fs.StringVar(&o.trustedProxiesFile, "trusted-proxies-file", "", "more such patterns in `FILE`, one a line, read at the start; lines that begin with # are comments")
-	fs.IntVar(&o.maxAttempts, "max-attempts", 3, "ask for a CAPTCHA after `N` failed logins; 0: no limit of any kind on failed logins, neither CAPTCHA nor delay nor address limit")
+	o.maxAttempts = 3
+	fs.Var((*number)(&o.maxAttempts), "max-attempts", "ask for a CAPTCHA after `N` failed logins; 0: no limit of any kind on failed logins, neither CAPTCHA nor delay nor address limit")
 	fs.StringVar(&o.captchaAnswers, "insecure-captcha-answers", "", "append a line of ID and ANSWER for each CAPTCHA to `FILE`: for tests alone")
 	fs.Var((*list)(&o.accessGroups), "access-group", "members of the group `NAME` may use the tracker; * is everybody in the directory; repeatable (default jira-users)")
 	fs.StringVar(&o.adminGroup, "admin-group", "jira-administrators", "members of the group `NAME` are administrators")
-	fs.DurationVar(&o.sessionIdle, "session-idle", 30*time.Minute, "end a session that was not used for `D`")
-	fs.DurationVar(&o.sessionLifetime, "session-lifetime", 12*time.Hour, "end a session `D` after the login")
-	fs.DurationVar(&o.groupTTL, "group-ttl", 5*time.Minute, "cached groups count as fresh for `D`")
+	durationFlag(fs, &o.sessionIdle, "session-idle", 30*time.Minute, "end a session that was not used for `D`")
+	durationFlag(fs, &o.sessionLifetime, "session-lifetime", 12*time.Hour, "end a session `D` after the login")
+	durationFlag(fs, &o.groupTTL, "group-ttl", 5*time.Minute, "cached groups count as fresh for `D`")
 	fs.StringVar(&o.logFormat, "log-format", "text", "write the log as `FORMAT`: text or json")
-	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "log from `LEVEL` on: debug, info, warn or error")
-	fs.BoolVar(&o.bare, "bare", false, "the same pages with no gatehouse handler at all, open to everybody, for comparison of speed")
+	fs.Var((*level)(&o.logLevel), "log-level", "log from `LEVEL` on: debug, info, warn or error (default info)")
+	fs.Var((*toggle)(&o.bare), "bare", "the same pages with no gatehouse handler at all, open to everybody, for comparison of speed")
 	return fs
 }
 
@@ -84,11 +84,11 @@ func (o *options) directoryFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.ldapBindDN, "ldap-bind-dn", "", "search as `DN` (default: anonymous)")
 	fs.StringVar(&o.ldapBindFile, "ldap-bind-password-file", "", "the password of -ldap-bind-dn is the first line of `FILE` (or GATEHOUSE_LDAP_BIND_PASSWORD)")
 	fs.StringVar(&o.ldapSchema, "ldap-schema", "auto", "the `KIND` of directory: auto or openldap")
-	fs.DurationVar(&o.ldapTimeout, "ldap-timeout", 5*time.Second, "a whole login takes at most `D`")
+	durationFlag(fs, &o.ldapTimeout, "ldap-timeout", 5*time.Second, "a whole login takes at most `D`")
 	fs.StringVar(&o.ldapTemplate, "ldap-user-dn-template", "", "`T`, for example uid=%s,ou=people,dc=example,dc=com: no search before the bind")
 	fs.StringVar(&o.ldapCA, "ldap-ca", "", "trust the certificate authorities in `FILE` (PEM) for LDAP (default: those of the system)")
-	fs.BoolVar(&o.ldapStartTLS, "ldap-starttls", false, "secure ldap:// by StartTLS")
-	fs.BoolVar(&o.ldapPlaintext, "ldap-insecure-plaintext", false, "send passwords in clear text to ldap:// servers on other machines")
+	fs.Var((*toggle)(&o.ldapStartTLS), "ldap-starttls", "secure ldap:// by StartTLS")
+	fs.Var((*toggle)(&o.ldapPlaintext), "ldap-insecure-plaintext", "send passwords in clear text to ldap:// servers on other machines")
 }
 
 // check returns all faults of o that can be told without opening a file.
@@ -180,71 +180,5 @@ func checkGiven(name, value string) error {
 	if value == "" {
 		return fmt.Errorf("%s: is empty", name)
 	}
-	return nil
-}
-
-// A list is the value of a repeatable flag. The flag adds to it and never
-// replaces what an earlier one said.
-type list []string
-
-// String returns the values as the environment takes them.
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-// Set adds one value.
-func (l *list) Set(s string) error {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return errors.New("is empty")
-	}
-	*l = append(*l, s)
-	return nil
-}
-
-// setAll adds the values of an environment variable: one a line when there is
-// a line break, so that names with a comma can be written, else separated by
-// commas.
-func (l *list) setAll(s string) error {
-	sep := ","
-	if strings.Contains(strings.TrimSpace(s), "\n") {
-		sep = "\n"
-	}
-	for part := range strings.SplitSeq(s, sep) {
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		if err := l.Set(part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// A baseURL is the value of -base-url. The zero baseURL means: from the
-// request.
-type baseURL struct {
-	origin  string // scheme and host
-	context string // path without a trailing slash; "" at the root
-}
-
-// String returns the URL, without a trailing slash.
-func (b *baseURL) String() string { return b.origin + b.context }
-
-// Set takes an absolute http or https URL. Its path is kept as it is written
-// in requests, so one with escapes would never match.
-func (b *baseURL) Set(s string) error {
-	u, err := url.Parse(s)
-	if err != nil {
-		return errors.New("not a URL")
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return errors.New("not an absolute http or https URL")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("has more than scheme, host and path")
-	case strings.ContainsAny(u.EscapedPath(), `%{};\`) || strings.Contains(u.Path, "//") || strings.Contains(u.Path, "/."):
-		return errors.New("has a path that is not plain")
-	}
-	b.origin = u.Scheme + "://" + strings.ToLower(u.Host)
-	b.context = strings.TrimSuffix(u.Path, "/")
 	return nil
 }

@@ -37,6 +37,7 @@ func TestOptionsAreRead(t *testing.T) {
 		{"a base URL with slashes at the end", []string{"-base-url", "https://Jira.example.org/"}, nil, func(o *options) { o.baseURL = baseURL{"https://jira.example.org", ""} }},
 		{"several LDAP servers in order", []string{"-ldap", "ldaps://b", "-ldap", "ldaps://a"}, nil, func(o *options) { o.ldap = []string{"ldaps://b", "ldaps://a"} }},
 		{"several LDAP servers from the environment", nil, []string{"GATEHOUSE_LDAP=ldaps://b, ldaps://a"}, func(o *options) { o.ldap = []string{"ldaps://b", "ldaps://a"} }},
+		{"switches by their names and by a value", []string{"-bare", "-ldap-starttls=true", "-ldap-insecure-plaintext=false"}, nil, func(o *options) { o.bare, o.ldapStartTLS = true, true }},
 		{"names with a comma, one a line", nil, []string{"GATEHOUSE_ACCESS_GROUP=Smith, Jones\nothers\n"}, func(o *options) { o.accessGroups = []string{"Smith, Jones", "others"} }},
 		{"an access group instead of the default", []string{"-access-group", "*"}, nil, func(o *options) { o.accessGroups = []string{"*"} }},
 		{"a flag before its variable", []string{"-trusted-proxy", "10.0.0.1"}, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.2"}, func(o *options) { o.trustedProxies = []string{"10.0.0.1"} }},
@@ -72,6 +73,11 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 	}{
 		{"an unknown flag", []string{"-nonsense"}, nil, "-nonsense"},
 		{"an argument", []string{"serve"}, nil, `"serve"`},
+		{"a proxy with a line break", []string{"-trusted-proxy", "10.0.0.1\n"}, nil, "-trusted-proxy: begins or ends with white space"},
+		{"a proxy with a space", []string{"-trusted-proxy", " 10.0.0.1"}, nil, "-trusted-proxy: begins or ends with white space"},
+		{"a proxy with a space from the environment", nil, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.1 , 10.0.0.2"}, "GATEHOUSE_TRUSTED_PROXY: begins or ends with white space"},
+		{"a proxy with a return from the environment", nil, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.1\r\n10.0.0.2"}, "GATEHOUSE_TRUSTED_PROXY: begins or ends with white space"},
+		{"a group with a control character", []string{"-access-group", "a\x00b"}, nil, "-access-group: holds a control character"},
 		{"an address without port", []string{"-addr", "localhost"}, nil, "-addr"},
 		{"a named port", []string{"-addr", "localhost:http"}, nil, "-addr"},
 		{"a port too high", []string{"-addr", "localhost:65536"}, nil, "-addr"},
@@ -87,16 +93,17 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 		{"an empty LDAP base", []string{"-ldap-base", ""}, nil, "-ldap-base"},
 		{"an unknown schema", []string{"-ldap-schema", "x500"}, nil, "-ldap-schema"},
 		{"a timeout of zero", []string{"-ldap-timeout", "0s"}, nil, "-ldap-timeout"},
-		{"a timeout that is none", []string{"-ldap-timeout", "soon"}, nil, "-ldap-timeout"},
+		{"a timeout that is none", []string{"-ldap-timeout", "soon"}, nil, "-ldap-timeout: not a duration such as 30m"},
+		{"a duration without unit", []string{"-session-idle", "5"}, nil, "-session-idle: not a duration such as 30m"},
 		{"a bind DN without password", []string{"-ldap-bind-dn", "cn=x"}, nil, "-ldap-bind-dn"},
 		{"a password without bind DN", nil, []string{"GATEHOUSE_LDAP_BIND_PASSWORD=x"}, "-ldap-bind-dn"},
 		{"negative attempts", []string{"-max-attempts", "-1"}, nil, "-max-attempts"},
 		{"a negative lifetime", []string{"-session-lifetime", "-1h"}, nil, "-session-lifetime"},
 		{"an idle time of zero", []string{"-session-idle", "0"}, nil, "-session-idle"},
 		{"an unknown log format", []string{"-log-format", "xml"}, nil, "-log-format"},
-		{"an unknown log level", []string{"-log-level", "loud"}, nil, "-log-level"},
-		{"a wrong variable", nil, []string{"GATEHOUSE_MAX_ATTEMPTS=three"}, "GATEHOUSE_MAX_ATTEMPTS"},
-		{"a wrong switch", nil, []string{"GATEHOUSE_BARE=perhaps"}, "GATEHOUSE_BARE"},
+		{"an unknown log level", []string{"-log-level", "loud"}, nil, "-log-level: none of debug, info, warn, error"},
+		{"a wrong variable", nil, []string{"GATEHOUSE_MAX_ATTEMPTS=three"}, "GATEHOUSE_MAX_ATTEMPTS: not a whole number"},
+		{"a wrong switch", nil, []string{"GATEHOUSE_BARE=perhaps"}, "GATEHOUSE_BARE: not true or false"},
 		{"two faults in one line", []string{"-addr", "x", "-log-format", "xml"}, nil, "; -log-format"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,10 +156,10 @@ func TestFilesAreReadAndRefusedByName(t *testing.T) {
 		}
 		return path
 	}
-	t.Run("patterns without comments and empty lines", func(t *testing.T) {
-		path := write("p", "\ufeff# ours\n10.44.*\r\n\n  2001:db8::/32  \n#10.0.0.1")
+	t.Run("patterns as they are written, without comments and empty lines", func(t *testing.T) {
+		path := write("p", "\ufeff# ours\n10.44.*\r\n\n  2001:db8::/32  \n\r\n#10.0.0.1\n10.0.0.2")
 		got, err := readPatterns("-f", path)
-		want := []source{{"10.44.*", "-f: " + path + ", line 2"}, {"2001:db8::/32", "-f: " + path + ", line 4"}}
+		want := []source{{"10.44.*", "-f: " + path + ", line 2"}, {"  2001:db8::/32  ", "-f: " + path + ", line 4"}, {"10.0.0.2", "-f: " + path + ", line 7"}}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}

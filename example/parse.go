@@ -96,7 +96,7 @@ func usage(w io.Writer, fs *flag.FlagSet) {
 Each flag can also be given in the environment: GATEHOUSE_LDAP_BASE for
 -ldap-base. A flag wins over its variable, and an empty variable counts as
 none. Several values of a repeatable flag are separated by commas there, or
-stand one on a line.
+stand one on a line. Values are not trimmed.
 
 `)
 	fs.SetOutput(w)
