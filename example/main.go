@@ -74,6 +74,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err := errors.Join(err, app.close()); err != nil {
 		return exit(stderr, exitFault, err)
 	}
+	log.Info("stopped")
 	return exitOK
 }
 
@@ -170,5 +171,5 @@ func greet(stdout io.Writer, o options, url, ldapURL string) error {
 	if ldapURL == "" {
 		return nil
 	}
-	return printPeople(stdout, ldapURL)
+	return printPeople(stdout, ldapURL, o.ldapBase)
 }

@@ -116,6 +116,13 @@ func TestEmbeddedDirectory(t *testing.T) {
 			t.Errorf("a password stands in the log:\n%s", log)
 		}
 	}
+	// Alone on their lines, to be pasted into an LDAP client.
+	if !regexp.MustCompile(`(?m)^ *ldap://127\.0\.0\.1:\d+\n *dc=example,dc=org$`).MatchString(out) {
+		t.Errorf("the output does not tell the directory and its base:\n%s", out)
+	}
+	if !strings.HasSuffix(log, " msg=stopped\n") {
+		t.Errorf("the log does not end with the stop:\n%s", log)
+	}
 	if _, err := net.DialTimeout("tcp", strings.TrimPrefix(p.url, "http://"), time.Second); err == nil {
 		t.Error("still listens after the end")
 	}

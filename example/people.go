@@ -67,10 +67,11 @@ func entries(base string) []ldapserver.Entry {
 	return list
 }
 
-// printPeople tells a newcomer who can log in.
-func printPeople(w io.Writer, ldapURL string) error {
+// printPeople tells a newcomer who can log in, and where the directory is:
+// URL and base DN alone on a line, to be pasted into an LDAP client.
+func printPeople(w io.Writer, ldapURL, base string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "people, in the directory at %s:\n", ldapURL)
+	b.WriteString("people:\n")
 	for _, p := range people {
 		groups := strings.Join(p.groups, ", ")
 		if groups == "" {
@@ -78,6 +79,7 @@ func printPeople(w io.Writer, ldapURL string) error {
 		}
 		fmt.Fprintf(&b, "  %s / %s (%s)\n", p.uid, p.password, groups)
 	}
+	fmt.Fprintf(&b, "their directory, and its base DN:\n  %s\n  %s\n", ldapURL, base)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
