@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
 	"github.com/seed-244866eb/gatehouse/middleware"
 	"github.com/seed-244866eb/gatehouse/proxytrust"
@@ -53,6 +54,9 @@ func build(o options, log *slog.Logger) (_ *app, err error) {
 		return nil, err
 	}
 	if o.bare {
+		if err := checkBase(o); err != nil {
+			return nil, err
+		}
 		log.Warn("-bare: there is no login and no protection of any kind")
 		s.gate, s.open, s.ready = bare{}, true, newReadiness(nil, 0)
 	} else if err := a.protect(s, o, log); err != nil {
@@ -76,6 +80,20 @@ func newSite(o options, log *slog.Logger) (*site, error) {
 		pages:      pages,
 		uploads:    newSlots(maxUploading, maxOfOne),
 	}, nil
+}
+
+// checkBase returns what gatehouse says to -base-url, where no gate asks it: a
+// path that it refuses would make the routes panic.
+func checkBase(o options) error {
+	nobody, err := directory.NewStatic()
+	if err != nil {
+		return err
+	}
+	auth, err := middleware.New(middleware.Config{Directory: nobody, BaseURL: o.baseURL.text})
+	if err != nil {
+		return inFlags(err)
+	}
+	return auth.Close()
 }
 
 // protect gives s its gate: proxies, directory, and the middleware that joins
@@ -114,7 +132,7 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 // not mentioned keeps its default, which is the careful choice.
 func configure(o options, log *slog.Logger) middleware.Config {
 	config := middleware.Config{
-		BaseURL:      o.baseURL.String(),
+		BaseURL:      o.baseURL.text,
 		AccessGroups: o.accessGroups,
 		GroupTTL:     o.groupTTL,
 		LoginTimeout: o.ldapTimeout,

@@ -270,6 +270,22 @@ func TestWrongValuesEndWithStatus2AndOneLine(t *testing.T) {
 	}
 }
 
+// Gatehouse refuses them. Without it, a path of this kind would make the routes
+// panic or match what nobody means.
+func TestBaseURLsThatGatehouseRefusesAreRefusedAlsoBare(t *testing.T) {
+	for _, url := range []string{"ftp://a", "http://:80/", "http://a/?x", "http://a/?", "http://u:secret@a/", "http://a/%6aira", "http://a/{x}", "http://a/{", "http://a/../b", "http://a//b", "http://a/b;c", `http://a/b\c`} {
+		for _, bare := range []string{"false", "true"} {
+			var log bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // if it starts, it ends at once
+			status := run(ctx, []string{"-addr", "127.0.0.1:0", "-base-url", url, "-bare=" + bare}, nil, io.Discard, &log)
+			if line := log.String(); status != 2 || strings.Count(line, "\n") != 1 || !strings.Contains(line, "-base-url") || strings.Contains(line, "secret") {
+				t.Errorf("%s with -bare=%s: status %d, standard error %q", url, bare, status, line)
+			}
+		}
+	}
+}
+
 func TestPortInUseIsNoFaultOfTheValues(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

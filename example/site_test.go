@@ -55,7 +55,7 @@ func newTestSite(t testing.TB, args ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := middleware.New(middleware.Config{Directory: dir, Trust: trust, BaseURL: o.baseURL.String(), AccessGroups: o.accessGroups, Logger: log})
+	auth, err := middleware.New(middleware.Config{Directory: dir, Trust: trust, BaseURL: o.baseURL.text, AccessGroups: o.accessGroups, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,6 +132,7 @@ func (l *list) setAll(s string) error {
 // A baseURL is the value of -base-url. The zero baseURL means: from the
 // request.
 type baseURL struct {
+	text    string // as given, for gatehouse to check
 	origin  string // scheme and host
 	context string // path without a trailing slash; "" at the root
 }
@@ -139,22 +140,13 @@ type baseURL struct {
 // String returns the URL, without a trailing slash.
 func (b *baseURL) String() string { return b.origin + b.context }
 
-// Set takes an absolute http or https URL. Its path is kept as it is written
-// in requests, so one with escapes would never match.
+// Set takes an absolute URL apart. Whether gatehouse can work with it, it says
+// itself: see build.
 func (b *baseURL) Set(s string) error {
 	u, err := url.Parse(s)
-	if err != nil {
-		return errors.New("not a URL")
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return errors.New("not an absolute URL such as https://jira.example.org/jira")
 	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return errors.New("not an absolute http or https URL")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("has more than scheme, host and path")
-	case strings.ContainsAny(u.EscapedPath(), `%{};\`) || strings.Contains(u.Path, "//") || strings.Contains(u.Path, "/."):
-		return errors.New("has a path that is not plain")
-	}
-	b.origin = u.Scheme + "://" + strings.ToLower(u.Host)
-	b.context = strings.TrimSuffix(u.Path, "/")
+	*b = baseURL{s, u.Scheme + "://" + strings.ToLower(u.Host), strings.TrimSuffix(u.Path, "/")}
 	return nil
 }
