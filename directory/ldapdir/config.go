@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,8 +32,10 @@ type Config struct {
 	BaseDN, UserBaseDN, GroupBaseDN string
 
 	// BindDN and BindPassword are the service account for searches. Both
-	// empty means that searches are anonymous.
-	BindDN, BindPassword string
+	// empty means that searches are anonymous. The password shows in no log,
+	// no error and no JSON; whoever reads a Config from JSON sets it apart.
+	BindDN       string
+	BindPassword string `json:"-"`
 
 	// UserDNTemplate makes the DN of a user from the name put in place of its
 	// %s, as "uid=%s,ou=people,dc=example,dc=org". Then Find asks nothing, and
@@ -75,7 +79,8 @@ type Config struct {
 	// Nil means those of the system.
 	RootCAs *x509.CertPool
 	// Certificates are shown to servers that ask for one. None by default.
-	Certificates []tls.Certificate
+	// JSON leaves them out: their private keys are secrets too.
+	Certificates []tls.Certificate `json:"-"`
 	// StartTLS encrypts ldap:// connections before anything else is sent, and
 	// goes no further where the server does not. False by default; ldaps://
 	// needs none.
@@ -175,15 +180,7 @@ func (c Config) check() []error {
 // checkTemplates tries every DN and filter with a harmless name, so that a
 // typing error shows at the start and not as a failed login.
 func (c Config) checkTemplates() []error {
-	var errs []error
-	for _, d := range []struct{ name, value string }{
-		{"BaseDN", c.BaseDN}, {"UserBaseDN", c.UserBaseDN}, {"GroupBaseDN", c.GroupBaseDN},
-		{"BindDN", c.BindDN}, {"UserDNTemplate", strings.ReplaceAll(c.UserDNTemplate, "%s", "x")},
-	} {
-		if _, err := ldap.ParseDN(d.value); err != nil {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q: %w", d.name, d.value, err))
-		}
-	}
+	errs := c.checkDNs()
 	// The name must be the first value, or an entry would not tell its name.
 	_, rest, _ := strings.Cut(c.UserDNTemplate, "=")
 	if c.UserDNTemplate != "" && (!strings.HasPrefix(rest, "%s,") || strings.Count(rest, "%s") != 1) {
@@ -197,6 +194,29 @@ func (c Config) checkTemplates() []error {
 		}
 		if !strings.Contains(f.value, f.needs) {
 			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q asks for no name", f.name, f.value))
+		}
+	}
+	return errs
+}
+
+// checkDNs returns the faults of the DNs that the caller wrote: a base that
+// was filled in from BaseDN has that one's fault, which is named once.
+func (c Config) checkDNs() (errs []error) {
+	type row struct{ name, value, example string }
+	rows := []row{
+		{"BaseDN", c.BaseDN, "dc=example,dc=org"},
+		{"BindDN", c.BindDN, "cn=reader,dc=example,dc=org"},
+		{"UserDNTemplate", c.UserDNTemplate, "uid=%s,ou=people,dc=example,dc=org"},
+	}
+	if c.UserBaseDN != c.BaseDN {
+		rows = append(rows, row{"UserBaseDN", c.UserBaseDN, "ou=people,dc=example,dc=org"})
+	}
+	if c.GroupBaseDN != c.BaseDN {
+		rows = append(rows, row{"GroupBaseDN", c.GroupBaseDN, "ou=groups,dc=example,dc=org"})
+	}
+	for _, r := range rows {
+		if _, err := ldap.ParseDN(strings.ReplaceAll(r.value, "%s", "x")); err != nil {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q is no DN; for example %s (%w)", r.name, r.value, r.example, err))
 		}
 	}
 	return errs
@@ -221,27 +241,20 @@ func (c Config) endpoints() ([]endpoint, []error) {
 }
 
 func (c Config) endpoint(raw string) (endpoint, error) {
-	u, err := url.Parse(raw)
+	u, err := parseURL(raw)
 	if err != nil {
 		return endpoint{}, err
 	}
-	port := map[string]string{"ldap": ldap.DefaultLdapPort, "ldaps": ldap.DefaultLdapsPort}[u.Scheme]
-	host := u.Hostname()
-	secure := u.Scheme == "ldaps"
+	host, secure := u.Hostname(), u.Scheme == "ldaps"
 	switch {
-	case port == "":
-		return endpoint{}, errors.New("the scheme is neither ldaps nor ldap")
-	case host == "":
-		return endpoint{}, errors.New("no host")
-	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return endpoint{}, errors.New("has more than scheme, host and port")
 	case secure && c.StartTLS:
 		return endpoint{}, errors.New("StartTLS is for ldap:// alone")
 	case !secure && !c.StartTLS && !c.InsecurePlaintext && !loopback(host):
 		return endpoint{}, errors.New("passwords would cross the network in the clear; use ldaps, StartTLS or InsecurePlaintext")
 	}
-	if u.Port() != "" {
-		port = u.Port()
+	port := cmp.Or(u.Port(), ldap.DefaultLdapPort)
+	if secure {
+		port = cmp.Or(u.Port(), ldap.DefaultLdapsPort)
 	}
 	address := net.JoinHostPort(host, port)
 	e := endpoint{name: u.Scheme + "://" + address, address: address, startTLS: c.StartTLS}
@@ -249,6 +262,45 @@ func (c Config) endpoint(raw string) (endpoint, error) {
 		e.tls = &tls.Config{ServerName: host, RootCAs: c.RootCAs, Certificates: c.Certificates, MinVersion: tls.VersionTLS12}
 	}
 	return e, nil
+}
+
+// parseURL returns the parts of ldap://host[:port] or ldaps://host[:port]. It
+// is asked first, since whether a host is loopback says nothing before it is
+// known to be one.
+func parseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if bad := (*url.Error)(nil); errors.As(err, &bad) {
+		return nil, bad.Err // the rest of it repeats the URL
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "ldap" && u.Scheme != "ldaps":
+		return nil, errors.New("the scheme is neither ldaps nor ldap")
+	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("has more than scheme, host and port")
+	}
+	return u, checkHost(u)
+}
+
+// checkHost returns the fault of host and port. Package url takes all before
+// the last colon for the host, and no port for one.
+func checkHost(u *url.URL) error {
+	host, port := u.Hostname(), u.Port()
+	_, noIP := netip.ParseAddr(host)
+	_, noBareIP := netip.ParseAddr(u.Host)
+	number, noNumber := strconv.ParseUint(port, 10, 16)
+	switch {
+	case host == "":
+		return errors.New("no host")
+	case noBareIP == nil && strings.Contains(u.Host, ":"):
+		return errors.New("an IPv6 address needs brackets")
+	case strings.HasSuffix(u.Host, ":"), noIP != nil && strings.Contains(host, ":"):
+		return errors.New("the port is not a number")
+	case port != "" && (noNumber != nil || number == 0):
+		return errors.New("the port is not between 1 and 65535")
+	}
+	return nil
 }
 
 func loopback(host string) bool {

@@ -8,19 +8,23 @@ import (
 	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
 )
 
-func TestNewNamesEveryFault(t *testing.T) {
-	good := func(change func(*ldapdir.Config)) ldapdir.Config {
-		c := ldapdir.Config{URLs: []string{"ldaps://dc1.example.org"}, BaseDN: "dc=example,dc=org"}
-		change(&c)
-		return c
-	}
-	for _, tt := range []struct {
-		name   string
-		config ldapdir.Config
-		want   []string // parts of the error; none: no error
-	}{
+// A faultRow is a Config and what New says of it.
+type faultRow struct {
+	name   string
+	config ldapdir.Config
+	want   []string // parts of the error; none: no error
+}
+
+// good returns a valid Config with one change.
+func good(change func(*ldapdir.Config)) ldapdir.Config {
+	c := ldapdir.Config{URLs: []string{"ldaps://dc1.example.org"}, BaseDN: "dc=example,dc=org"}
+	change(&c)
+	return c
+}
+
+func urlFaults() []faultRow {
+	return []faultRow{
 		{"wiring of the documentation", good(func(c *ldapdir.Config) { c.URLs = append(c.URLs, "ldaps://dc2.example.org") }), nil},
-		{"zero", ldapdir.Config{}, []string{"Config.URLs", "Config.UserBaseDN", "Config.GroupBaseDN"}},
 		{"plain to another machine", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1.example.org"} }), []string{"ldap://dc1.example.org", "in the clear"}},
 		{"plain to a name like localhost", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://localhost.example.org"} }), []string{"in the clear"}},
 		{"plain, said to be insecure", good(func(c *ldapdir.Config) {
@@ -35,9 +39,25 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"no host", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://"} }), []string{"no host"}},
 		{"path", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1/dc=example"} }), []string{"more than scheme"}},
 		{"twice", good(func(c *ldapdir.Config) { c.URLs = append(c.URLs, "ldaps://dc1.example.org:636") }), []string{"twice"}},
+		{"colon behind the port", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://127.0.0.1:35011:"} }), []string{`"ldap://127.0.0.1:35011:": the port is not a number`}},
+		{"colon without a port", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1:"} }), []string{"the port is not a number"}},
+		{"two ports", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:636:636"} }), []string{"the port is not a number"}},
+		{"port that is a word", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1:ldap"} }), []string{`"ldap://dc1:ldap": invalid port`}},
+		{"port 0", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:0"} }), []string{"between 1 and 65535"}},
+		{"port 65536", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:65536"} }), []string{"between 1 and 65535"}},
+		{"IPv6 without brackets", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://2001:db8::1"} }), []string{"needs brackets"}},
+	}
+}
+
+func fieldFaults() []faultRow {
+	return []faultRow{
+		{"zero", ldapdir.Config{}, []string{"Config.URLs", "Config.UserBaseDN", "Config.GroupBaseDN"}},
 		{"bind DN without password", good(func(c *ldapdir.Config) { c.BindDN = "cn=reader" }), []string{"BindPassword"}},
 		{"password without bind DN", good(func(c *ldapdir.Config) { c.BindPassword = "geheim" }), []string{"BindDN"}},
-		{"base that is no DN", good(func(c *ldapdir.Config) { c.BaseDN = "example.org" }), []string{"Config.BaseDN", "example.org"}},
+		{"base that is no DN", good(func(c *ldapdir.Config) { c.BaseDN = "example.org" }), []string{`Config.BaseDN "example.org" is no DN; for example dc=example,dc=org`}},
+		{"user base that is no DN", good(func(c *ldapdir.Config) { c.UserBaseDN = "people" }), []string{`Config.UserBaseDN "people" is no DN; for example ou=people,`}},
+		{"group base that is no DN", good(func(c *ldapdir.Config) { c.GroupBaseDN = "groups" }), []string{`Config.GroupBaseDN "groups" is no DN; for example ou=groups,`}},
+		{"bind DN that is none", good(func(c *ldapdir.Config) { c.BindDN, c.BindPassword = "reader", "geheim" }), []string{`Config.BindDN "reader" is no DN; for example cn=reader,`}},
 		{"template without a place", good(func(c *ldapdir.Config) { c.UserDNTemplate = "uid=ann,ou=people" }), []string{"UserDNTemplate"}},
 		{"template with two places", good(func(c *ldapdir.Config) { c.UserDNTemplate = "uid=%s,ou=%s" }), []string{"UserDNTemplate"}},
 		{"template with a part of a value", good(func(c *ldapdir.Config) { c.UserDNTemplate = "uid=x%s,ou=people" }), []string{"UserDNTemplate"}},
@@ -49,7 +69,11 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"negative numbers", good(func(c *ldapdir.Config) {
 			c.Timeout, c.CoolDown, c.SearchConns, c.BindConns, c.MaxWaiting = -time.Second, -1, -2, -3, -4
 		}), []string{"Timeout is negative: -1s", "CoolDown", "SearchConns is negative: -2", "BindConns", "MaxWaiting"}},
-	} {
+	}
+}
+
+func TestNewNamesEveryFault(t *testing.T) {
+	for _, tt := range append(urlFaults(), fieldFaults()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			d, err := ldapdir.New(tt.config)
 			if (err == nil) != (len(tt.want) == 0) {
@@ -66,6 +90,26 @@ func TestNewNamesEveryFault(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "geheim") {
 				t.Errorf("a password is in %q", err)
+			}
+		})
+	}
+}
+
+// One wrong value is one fault: the others that it would cause, in fields that
+// were never set or about a host that is none, only hide it.
+func TestNewNamesAFaultOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		config ldapdir.Config
+	}{
+		{"base that is no DN", good(func(c *ldapdir.Config) { c.BaseDN = "example" })},
+		{"colon behind the port", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://127.0.0.1:35011:"} })},
+		{"colon behind the port of another machine", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1.example.org:389:"} })},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ldapdir.New(tt.config)
+			if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "in the clear") {
+				t.Errorf("New: %v, want one fault", err)
 			}
 		})
 	}

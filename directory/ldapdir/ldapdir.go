@@ -77,6 +77,8 @@ func New(c Config) (*Dir, error) {
 	for _, e := range endpoints {
 		d.nodes = append(d.nodes, newNode(d, e))
 	}
+	// The nodes have the secrets. In a field here a careless print shows them.
+	d.config.BindPassword, d.config.Certificates = "", nil
 	return d, nil
 }
 

@@ -12,12 +12,13 @@ import (
 // A node is one directory server with its connections and its health.
 type node struct {
 	endpoint
-	bindDN, bindPassword string
-	timeout              time.Duration
-	coolDown             time.Duration
-	log                  *slog.Logger
-	searches             *searchPool
-	binds                *bindPool
+	bindDN       string
+	bindPassword func() string // package fmt, which prints unexported fields, calls none
+	timeout      time.Duration
+	coolDown     time.Duration
+	log          *slog.Logger
+	searches     *searchPool
+	binds        *bindPool
 
 	mu      sync.Mutex
 	down    time.Time // zero: healthy; else when to try again
@@ -26,8 +27,9 @@ type node struct {
 }
 
 func newNode(d *Dir, e endpoint) *node {
+	password := d.config.BindPassword
 	n := &node{
-		endpoint: e, bindDN: d.config.BindDN, bindPassword: d.config.BindPassword,
+		endpoint: e, bindDN: d.config.BindDN, bindPassword: func() string { return password },
 		timeout: d.config.Timeout, coolDown: d.config.CoolDown, log: d.log,
 	}
 	n.searches = newSearchPool(d, n)
@@ -89,7 +91,7 @@ func (n *node) dialService(ctx context.Context) (*conn, error) {
 	if err != nil || n.bindDN == "" {
 		return c, err
 	}
-	if _, err := c.bind(ctx, n.bindDN, n.bindPassword); err != nil {
+	if _, err := c.bind(ctx, n.bindDN, n.bindPassword()); err != nil {
 		c.close()
 		return nil, serviceError{err}
 	}

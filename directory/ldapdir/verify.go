@@ -19,6 +19,11 @@ const maxPassword = 64 << 10
 // and answer with success, is [directory.ErrBadCredentials] without asking,
 // and so is one over 64 KiB. With Config.UserDNTemplate it then reads the
 // entry over the same connection and returns its true name.
+//
+// An unknown user's bind goes to a DN that cannot exist, so that the number of
+// operations tells nobody who exists. The time still can, where the server
+// hashes slowly and for known users alone: allow fewer failed logins an
+// address then, or choose a hash that is quick beside the network.
 func (d *Dir) Verify(ctx context.Context, e directory.Entry, password string) (directory.Entry, error) {
 	if password == "" || len(password) > maxPassword {
 		return directory.Entry{}, directory.ErrBadCredentials
