@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -15,14 +16,43 @@ import (
 	"github.com/seed-244866eb/gatehouse/internal/slapdtest"
 )
 
-// descriptors counts the open files of this process.
-func descriptors(t *testing.T) int {
+// ownFiles has an entry for each open file of this process.
+const ownFiles = "/proc/self/fd"
+
+// descriptors counts what dir has an entry for.
+func descriptors(t testing.TB, dir string) int {
 	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		t.Skip(err)
+		slapdtest.Skip(t, err.Error())
 	}
 	return len(entries)
+}
+
+// A recorder is a test that notes how it ends.
+type recorder struct {
+	testing.TB
+	end string
+}
+
+func (r *recorder) Helper()      {}
+func (r *recorder) Fatal(...any) { r.end = "failed"; runtime.Goexit() }
+func (r *recorder) Skip(...any)  { r.end = "skipped"; runtime.Goexit() }
+
+// A build server must not pass by not looking.
+func TestUnreadableProcFailsTheBuild(t *testing.T) {
+	for ci, want := range map[string]string{"": "skipped", "true": "failed"} {
+		t.Setenv("CI", ci)
+		r, done := &recorder{}, make(chan struct{})
+		go func() {
+			defer close(done)
+			descriptors(r, filepath.Join(t.TempDir(), "none"))
+		}()
+		<-done
+		if r.end != want {
+			t.Errorf("CI=%s: %q, want %q", ci, r.end, want)
+		}
+	}
 }
 
 // crowd logs everybody in at once and counts the verdicts.
@@ -63,7 +93,7 @@ func TestOutageAndRecovery(t *testing.T) {
 		return nil
 	}
 	eventually(t, healthy)
-	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	goroutines, files := runtime.NumGoroutine(), descriptors(t, ownFiles)
 	for _, outage := range []struct {
 		name       string
 		begin, end func()
@@ -89,7 +119,7 @@ func TestOutageAndRecovery(t *testing.T) {
 			outage.end()
 			eventually(t, healthy)
 			eventually(t, func() error {
-				if g, f := runtime.NumGoroutine(), descriptors(t); g > goroutines+8 || f > files+4 {
+				if g, f := runtime.NumGoroutine(), descriptors(t, ownFiles); g > goroutines+8 || f > files+4 {
 					return fmt.Errorf("%d goroutines and %d files, before %d and %d", g, f, goroutines, files)
 				}
 				return nil

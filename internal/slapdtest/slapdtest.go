@@ -5,7 +5,7 @@
 //
 // Only tests import this package. A missing slapd skips the test, or fails it
 // where the environment says CI=true, so that a build server never passes by
-// not looking.
+// not looking; [Skip] does the same for whatever else a machine lacks.
 package slapdtest
 
 import (
@@ -148,11 +148,18 @@ func find(t testing.TB, name string) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("slapdtest: %s is not installed, and CI=true forbids to skip", name)
-	}
-	t.Skipf("slapdtest: %s is not installed", name)
+	Skip(t, fmt.Sprintf("slapdtest: %s is not installed", name))
 	return ""
+}
+
+// Skip skips the test for want of something that the machine lacks, or fails
+// it where the environment says CI=true.
+func Skip(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why + ", and CI=true forbids to skip")
+	}
+	t.Skip(why)
 }
 
 func freePort(t testing.TB) int {
