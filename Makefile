@@ -49,8 +49,8 @@ seeds:
 race:
 	$(GO) test -race -timeout $(LIMIT) ./...
 
-# What counts in thousands, whole: the tests read GATEHOUSE_SOAK and run a
-# twentieth without it.
+# What counts in thousands, whole: internal/soak reads GATEHOUSE_SOAK, and such
+# tests run a twentieth without it.
 soak: servers
 	GATEHOUSE_SOAK=1 $(GO) test -count 1 -timeout 3h ./...
 

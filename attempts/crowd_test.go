@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/internal/soak"
 )
 
 func TestBusyWaits(t *testing.T) {
@@ -133,7 +134,7 @@ func TestParallelRightLoginsAllSucceed(t *testing.T) {
 // Max wrong passwords are looked at, and a right one is refused only at Max
 // failures, or as busy after the whole wait or behind 16 others.
 func TestRandomCrowds(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(soak.Count(800)) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			c := counter(t, attempts.Config{Challenge: true})
@@ -175,13 +176,11 @@ func TestRandomCrowds(t *testing.T) {
 	}
 }
 
-// The whole crowd at once, in real time and parallel: three wrong passwords
-// are looked at between two successes, and the rest is refused uncounted.
-func TestTenThousandWrongAtOnce(t *testing.T) {
-	crowd := 10_000
-	if testing.Short() {
-		crowd = 500
-	}
+// The whole crowd at once, in real time and parallel, 10,000 in a soak: three
+// wrong passwords are looked at between two successes, and the rest is refused
+// uncounted.
+func TestWrongCrowdAtOnce(t *testing.T) {
+	crowd := soak.Count(10_000)
 	c := counter(t, attempts.Config{Challenge: true})
 	for round := range 5 {
 		end(t, begin(t, c, attempts.Login{User: "fred", Client: home, Solved: true}), attempts.Succeeded)

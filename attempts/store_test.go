@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/internal/soak"
 	"github.com/seed-244866eb/gatehouse/internal/storetest"
 )
 
@@ -103,11 +104,7 @@ func policyOf(b byte) attempts.Policy {
 }
 
 func TestRandomHistoriesAreThoseOfTheModel(t *testing.T) {
-	rounds := 300
-	if testing.Short() {
-		rounds = 30
-	}
-	for seed := range rounds {
+	for seed := range soak.Count(6000) {
 		data := storetest.AttemptsNoise(rand.New(rand.NewPCG(uint64(seed), 1)), 500)
 		if seed%3 == 0 { // many logins, so that pairs come and go
 			for i := 0; i < len(data); i += 2 {

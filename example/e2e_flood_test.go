@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-244866eb/gatehouse/internal/soak"
 )
 
 var floodSteps = []step{
@@ -88,14 +89,8 @@ func floodBasic(t *testing.T, p *program) {
 	}
 }
 
-// rounds is how often each flood of wrong passwords is tried: once, and a
-// hundred times in a soak.
-func rounds() int {
-	if os.Getenv("GATEHOUSE_SOAK") != "" {
-		return 100
-	}
-	return 1
-}
+// rounds is how often each flood of wrong passwords is tried.
+func rounds() int { return soak.Count(100) }
 
 // floods tries a flood on a new user each round, from an address of its own,
 // since failures use up the limiter of an address.

@@ -6,14 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/internal/soak"
 	"github.com/seed-244866eb/gatehouse/internal/storetest"
 	"github.com/seed-244866eb/gatehouse/session"
 )
@@ -210,14 +209,11 @@ func TestMemoryInParallel(t *testing.T) {
 }
 
 // TestMemorySize measures sessions of as many users, with a browser's agent
-// and a directory's identifier: targets.md wants at most 280 bytes each at a
-// million, which GATEHOUSE_SIZE=1000000 asks for. The time of a collection is
-// printed alone, since times swing with the machine.
+// and a directory's identifier: the bound is 280 bytes each at a million, the
+// number of a soak. The time of a collection is printed alone, since times
+// swing with the machine.
 func TestMemorySize(t *testing.T) {
-	n := 100_000
-	if size, err := strconv.Atoi(os.Getenv("GATEHOUSE_SIZE")); err == nil {
-		n = size
-	}
+	n := soak.Count(1_000_000)
 	m := session.NewMemory(session.MemoryConfig{})
 	manager := newManager(t, session.Config{Store: m})
 	before := heap()

@@ -1,6 +1,7 @@
 // Package arrows holds the tests of what the compiler does not check: which
-// package may import which, and that each shows an Example. The drawing is in CONTRIBUTING.md; each row below
-// is one of its arrows, and what has no row may not be imported.
+// package may import which, and that each shows an Example. The drawing is in
+// CONTRIBUTING.md; each row below is one of its arrows, and what has no row may
+// not be imported.
 package arrows
 
 import (
@@ -56,6 +57,7 @@ var rows = []row{
 	{"internal/casefile", nil},
 	{"internal/ldapserver", []string{"github.com/go-asn1-ber/asn1-ber", "github.com/go-ldap/ldap/v3"}},
 	{"internal/slapdtest", nil},
+	{"internal/soak", nil},
 	{"internal/storetest", []string{"session", "attempts", "captcha"}},
 }
 
