@@ -105,6 +105,9 @@ func (p *program) stop(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Error("did not end within 15 s of SIGTERM")
 	}
+	if !strings.HasSuffix(p.log.String(), " msg=stopped\n") {
+		t.Error("the log does not end with the stop")
+	}
 	// All passwords here, right and wrong, are spelled so.
 	for _, secret := range []string{"pw-", "fredpass", "pässwörd"} {
 		if strings.Contains(p.log.String(), secret) {
