@@ -18,14 +18,17 @@ func wrong(c *Counter, client netip.Addr, n int) (passed int) {
 	return passed
 }
 
-func TestAddressLimit(t *testing.T) {
+// An addressRow plays on a counter and says how many tries pass.
+type addressRow struct {
+	name   string
+	config Config
+	play   func(c *Counter) int
+	want   int
+}
+
+func addressRows() []addressRow {
 	client := netip.MustParseAddr("192.0.2.1")
-	for _, tt := range []struct {
-		name   string
-		config Config
-		play   func(c *Counter) int
-		want   int
-	}{
+	return []addressRow{
 		{"a burst of 300", Config{}, func(c *Counter) int { return wrong(c, client, 1000) }, 300},
 		{"one more a second", Config{}, func(c *Counter) int {
 			wrong(c, client, 300)
@@ -65,7 +68,11 @@ func TestAddressLimit(t *testing.T) {
 			return wrong(c, netip.MustParseAddr("2001:db8::1"), 5) + wrong(c, netip.MustParseAddr("2001:db8::2"), 5)
 		}, 2},
 		{"unknown addresses are one", Config{AddressBurst: 2}, func(c *Counter) int { return wrong(c, netip.Addr{}, 5) }, 2},
-	} {
+	}
+}
+
+func TestAddressLimit(t *testing.T) {
+	for _, tt := range addressRows() {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, err := New(tt.config)
