@@ -122,15 +122,19 @@ func TestNewNamesEachFault(t *testing.T) {
 	}
 }
 
-func TestOriginRule(t *testing.T) {
-	const self, other, listed = "https://jira.example.com", "https://attacker.example", "https://trusted.example:8443"
-	g := newGuard(t, Config{TrustedOrigins: []string{listed, "http://[2001:db8:0::1]"}})
+const self, other, listed = "https://jira.example.com", "https://attacker.example", "https://trusted.example:8443"
+
+// An originRow is a request and whether it passes.
+type originRow struct {
+	name, method string
+	header       http.Header
+	pass         bool
+}
+
+// fetchRows are of the rules R1 and R2: what is safe, and Sec-Fetch-Site.
+func fetchRows() []originRow {
 	type h = http.Header
-	for _, tt := range []struct {
-		name, method string
-		header       h
-		pass         bool
-	}{
+	return []originRow{
 		{"R1 GET passes", "GET", h{"Origin": {other}, "Sec-Fetch-Site": {"cross-site"}}, true},
 		{"R1 HEAD passes", "HEAD", h{"Origin": {other}}, true},
 		{"R1 OPTIONS passes", "OPTIONS", h{"Origin": {other}}, true},
@@ -158,6 +162,13 @@ func TestOriginRule(t *testing.T) {
 		{"R2 two lines", "POST", h{"Sec-Fetch-Site": {"same-origin", "cross-site"}}, false},
 		{"R2 joined lines", "POST", h{"Sec-Fetch-Site": {"same-origin, cross-site"}}, false},
 		{"R2 padded value", "POST", h{"Sec-Fetch-Site": {"same-origin "}}, false},
+	}
+}
+
+// originRows are of the rules R3 to R5: Origin, Referer, own credentials.
+func originRows() []originRow {
+	type h = http.Header
+	return []originRow{
 		{"R3 our own", "POST", h{"Origin": {self}}, true},
 		{"R3 our own with the default port", "POST", h{"Origin": {self + ":443"}}, true},
 		{"R3 our own in capitals", "POST", h{"Origin": {"HTTPS://JIRA.example.com"}}, true},
@@ -185,7 +196,12 @@ func TestOriginRule(t *testing.T) {
 		{"R5 not of R2", "POST", h{"Sec-Fetch-Site": {"cross-site"}, "Authorization": {"Basic eA=="}}, false},
 		{"no-check is not free of the rule", "POST", h{"Origin": {other}, "X-Atlassian-Token": {"no-check"}}, false},
 		{"a program passes", "POST", h{}, true},
-	} {
+	}
+}
+
+func TestOriginRule(t *testing.T) {
+	g := newGuard(t, Config{TrustedOrigins: []string{listed, "http://[2001:db8:0::1]"}})
+	for _, tt := range append(fetchRows(), originRows()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := secure(tt.method, "jira.example.com")
 			r.Header = tt.header
