@@ -156,13 +156,20 @@ func TestNegativeMaxAgeDeletesOneName(t *testing.T) {
 	}
 }
 
-func TestValuesLiveAndDieWithTheLogin(t *testing.T) {
-	ann := session.Principal{User: "ann"}
-	for _, tt := range []struct {
-		name string
-		do   func(*testing.T, *session.Manager, string) string // returns the last cookie
-		want any
-	}{
+// ann is another user than fred.
+var ann = session.Principal{User: "ann"}
+
+// A loginRow is what a browser with the value k of cart does, and what k is
+// afterwards.
+type loginRow struct {
+	name string
+	do   func(*testing.T, *session.Manager, string) string // returns the last cookie
+	want any
+}
+
+// laterRows are logins and logouts in requests of their own.
+func laterRows() []loginRow {
+	return []loginRow{
 		{"an anonymous visitor's move into the login", func(t *testing.T, m *session.Manager, cookie string) string {
 			return cookieOf(t, visit(m, cookie, mustLogin(t, m, fred)))
 		}, "v"},
@@ -186,6 +193,12 @@ func TestValuesLiveAndDieWithTheLogin(t *testing.T) {
 			})
 			return cookie
 		}, nil},
+	}
+}
+
+// duringRows are saves in the request of a login, or beside it.
+func duringRows() []loginRow {
+	return []loginRow{
 		{"an old object saved after another's login carries nothing over", func(t *testing.T, m *session.Manager, cookie string) string {
 			cookie = cookieOf(t, visit(m, cookie, mustLogin(t, m, fred)))
 			return cookieOf(t, visit(m, cookie, func(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +227,11 @@ func TestValuesLiveAndDieWithTheLogin(t *testing.T) {
 				mustLogin(t, m, fred)(w, r)
 			}))
 		}, "later"},
-	} {
+	}
+}
+
+func TestValuesLiveAndDieWithTheLogin(t *testing.T) {
+	for _, tt := range append(laterRows(), duringRows()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newManager(t, session.Config{})
 			last := tt.do(t, m, values(t, m, "", "cart", set("k", "v")))
