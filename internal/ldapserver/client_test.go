@@ -7,25 +7,19 @@ import (
 	"testing"
 )
 
-// The clients of OpenLDAP, as an operator uses them.
-func TestLDAPSearch(t *testing.T) {
-	c := Config{Entries: testEntries(), MemberOf: true, SizeLimit: 8}
-	c.RootDSE = attrs{"vendorName": {"somebody"}, "dnsHostName": {"dc1.example.org"}}
-	var ca string
-	c.TLS, ca = certificate(t)
-	s := start(t, c)
-	if err := s.StartSecure("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	tool := program(t, "ldapsearch")
+// A searchRow is a call of ldapsearch and what it shows.
+type searchRow struct {
+	name string
+	args []string
+	exit int
+	want string // lines of the answer that must be there, in order
+	not  string
+}
+
+// entryRows are searches for entries and attributes.
+func entryRows(s *Server) []searchRow {
 	plain, base := []string{"-H", s.URL()}, []string{"-b", suffix}
-	for _, tt := range []struct {
-		name string
-		args []string
-		exit int
-		want string // lines of the answer that must be there, in order
-		not  string
-	}{
+	return []searchRow{
 		{"base", join(plain, base, "-s", "base"), 0, "dn: dc=example,dc=org|dc: example|numEntries: 1", "createTimestamp"},
 		{"one level", join(plain, base, "-s", "one"), 0, "dn: ou=people|dn: ou=groups|numEntries: 2", "dn: dc="},
 		{"children of a leaf", join(plain, "-b", fredDN, "-s", "one"), 0, "result: 0 Success|numResponses: 1", "dn:"},
@@ -37,6 +31,13 @@ func TestLDAPSearch(t *testing.T) {
 		{"operational attributes", join(plain, base, "(uid=fred)", "+"), 0, "createTimestamp: |entryUUID: |memberOf: cn=jira-users", "mail"},
 		{"all attributes", join(plain, base, "(uid=fred)", "*", "+"), 0, "cn: Fred  Normal|entryDN: uid=fred", "userPassword"},
 		{"never the password", join(plain, base, "(uid=fred)", "userPassword"), 0, "dn: uid=fred", "userPassword:"},
+	}
+}
+
+// protocolRows are of limits, pages, controls and ways to connect.
+func protocolRows(s *Server) []searchRow {
+	plain, base := []string{"-H", s.URL()}, []string{"-b", suffix}
+	return []searchRow{
 		{"size limit of the client", join(plain, base, "-z", "2"), 4, "result: 4 Size limit exceeded|numEntries: 2", ""},
 		{"size limit of the server", join(plain, base), 4, "result: 4 Size limit exceeded|numEntries: 8", ""},
 		{"size limit just reached", join(plain, base, "-z", "1", "(uid=fred)"), 0, "result: 0 Success", ""},
@@ -55,7 +56,21 @@ func TestLDAPSearch(t *testing.T) {
 		{"ldaps", join([]string{"-H", s.SecureURL()}, base, "(uid=fred)"), 0, "dn: uid=fred", ""},
 		{"version 2", join(plain, base, "-P", "2", "-D", fredDN, "-w", fredPass), 2, "Protocol error (2)", "dn:"},
 		{"SASL", []string{"-H", s.URL(), "-Q", "-Y", "EXTERNAL", "-b", suffix}, -1, "", "dn:"},
-	} {
+	}
+}
+
+// The clients of OpenLDAP, as an operator uses them.
+func TestLDAPSearch(t *testing.T) {
+	c := Config{Entries: testEntries(), MemberOf: true, SizeLimit: 8}
+	c.RootDSE = attrs{"vendorName": {"somebody"}, "dnsHostName": {"dc1.example.org"}}
+	var ca string
+	c.TLS, ca = certificate(t)
+	s := start(t, c)
+	if err := s.StartSecure("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	tool := program(t, "ldapsearch")
+	for _, tt := range append(entryRows(s), protocolRows(s)...) {
 		t.Run(tt.name, func(t *testing.T) {
 			args := tt.args
 			if tt.name != "SASL" {
