@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,12 +55,14 @@ func (s *subjects) learn(name string, e directory.Entry, findErr error, before s
 		canonical = e.Name
 	}
 	folded := attempts.Fold(canonical)
-	if findErr == nil || errors.Is(findErr, directory.ErrNoUser) {
-		s.put(name, folded)
+	// A name that cannot be one may be very long, and costs no search anyway.
+	if asked := !errors.Is(findErr, directory.ErrBadName); findErr == nil || asked && errors.Is(findErr, directory.ErrNoUser) {
+		s.put(strings.Clone(name), folded)
 	}
 	return folded
 }
 
+// put remembers a name, which is no piece of a larger string.
 func (s *subjects) put(name, folded string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
