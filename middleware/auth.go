@@ -64,6 +64,7 @@ type Auth struct {
 	ignored    ignoredProxies
 	requests   atomic.Uint64
 	concurrent atomic.Int64
+	outage     atomic.Bool // the latest try got no verdict
 }
 
 // Format writes what a is; its parts hold secrets and are not printed.

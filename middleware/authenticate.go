@@ -117,6 +117,7 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		}
 	}
 	user, outcome, err := a.verify(ctx, c, entry, findErr)
+	a.outage.Store(outcome == attempts.Abandoned)
 	status, endErr := t.End(ctx, outcome)
 	if endErr != nil {
 		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
@@ -142,6 +143,10 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attem
 	}
 	if refused := (*attempts.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
 		return nil, unavailable(err)
+	}
+	if errors.Is(err, attempts.ErrBusy) && a.outage.Load() {
+		// What it waited for was the directory. %v: no longer a refusal.
+		return nil, fmt.Errorf("%w: %v", directory.ErrUnavailable, err)
 	}
 	return t, err
 }

@@ -3,9 +3,13 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
 	"github.com/seed-244866eb/gatehouse/middleware"
@@ -49,6 +53,29 @@ func TestDirectoryOutage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCrowdInAnOutage: whoever waits for tries that hang in the directory gets
+// no verdict either; 429 would blame the caller.
+func TestCrowdInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.source.hangs.Store(true)
+		var wg sync.WaitGroup
+		for i := range 6 {
+			time.Sleep(10 * time.Millisecond)
+			wg.Go(func() {
+				if rec := w.rest("alice", fmt.Sprint("password", i)); rec.Code != 503 || rec.Header().Get("Retry-After") == "" {
+					t.Errorf("try %d: %d %v", i, rec.Code, rec.Header())
+				}
+			})
+		}
+		wg.Wait()
+		w.source.hangs.Store(false)
+		if rec := w.rest("alice", "right"); rec.Code != 200 {
+			t.Errorf("after the outage: %d; something was counted", rec.Code)
+		}
+	})
 }
 
 // A brokenStore is a session store that fails on demand: a fault that the

@@ -35,6 +35,7 @@ type meter struct {
 	directory.Source
 	finds, binds, groups atomic.Int64
 	down, groupsDown     atomic.Bool
+	hangs                atomic.Bool   // a bind waits for the end of its deadline
 	slow                 chan struct{} // a bind waits until it is closed; nil: no wait
 }
 
@@ -50,6 +51,10 @@ func (m *meter) Verify(ctx context.Context, e directory.Entry, password string) 
 	m.binds.Add(1)
 	if m.slow != nil {
 		<-m.slow
+	}
+	if m.hangs.Load() {
+		<-ctx.Done()
+		return e, ctx.Err()
 	}
 	if m.down.Load() {
 		return e, directory.ErrUnavailable
