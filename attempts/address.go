@@ -75,6 +75,14 @@ func (c *Counter) Return(client netip.Addr) {
 	}
 }
 
+// TakeChallenge takes the right to have one more CAPTCHA made for client's
+// address, and reports whether there was one. It is a limit of its own, with
+// the same burst and pace: what a stranger asks for must not use up the tries
+// of others at that address.
+func (c *Counter) TakeChallenge(client netip.Addr) bool {
+	return c.challenges == nil || c.challenges.of(network(client)).AllowN(time.Now(), 1)
+}
+
 // of returns the limiter of an address.
 func (a *addresses) of(addr netip.Addr) *rate.Limiter {
 	h := maphash.Comparable(a.seed, addr)

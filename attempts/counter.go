@@ -55,7 +55,8 @@ type Config struct {
 	// becomes a failure.
 	LoginTimeout time.Duration
 	// AddressBurst is the number of wrong passwords that one client address
-	// may try at once, over all users; 0 means 300.
+	// may try at once, over all users, and of CAPTCHAs that it may have made
+	// at once; 0 means 300.
 	AddressBurst int
 	// AddressEvery is the time after which an address may try one more; 0
 	// means one second.
@@ -72,6 +73,8 @@ type Counter struct {
 	timeout   time.Duration
 	waiters   waiters
 	addresses *addresses // nil: no limit
+	// challenges limits the CAPTCHAs made for an address; nil: no limit
+	challenges *addresses
 }
 
 // New returns a counter, or an error that names every fault of c.
@@ -94,6 +97,7 @@ func New(c Config) (*Counter, error) {
 		n.policy.Max = 0
 	} else {
 		n.addresses = newAddresses(c.AddressBurst, c.AddressEvery)
+		n.challenges = newAddresses(c.AddressBurst, c.AddressEvery)
 	}
 	return n, nil
 }

@@ -380,6 +380,17 @@ func TestForget(t *testing.T) {
 		if _, reads := f.counts(); reads != before+1 {
 			t.Errorf("%d reads after Forget, want 1", reads-before)
 		}
+		// Nor is its word that nobody is there.
+		d.Forget("fred")
+		f.set(func(f *fake) { f.delay, f.err = time.Second, ErrNoUser })
+		go d.User(t.Context(), "fred", "id-1")
+		time.Sleep(time.Millisecond)
+		d.Forget("fred")
+		time.Sleep(time.Second)
+		f.set(func(f *fake) { f.delay, f.err = 0, nil })
+		if u, err := d.User(t.Context(), "fred", "id-1"); err != nil || !u.In("c") {
+			t.Errorf("after a read that was forgotten: %+v, %v", u, err)
+		}
 	})
 }
 

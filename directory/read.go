@@ -106,10 +106,10 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 			d.keep(s)
 		}
 	case errors.Is(err, ErrNoUser):
-		if !s.gone {
+		if !s.gone { // else forgotten meanwhile: what was read is not kept
 			d.drop(s)
+			d.miss(s.name, f, now)
 		}
-		d.miss(s.name, f, now)
 	default:
 		s.pause(now, d.config.TTL)
 	}

@@ -2,9 +2,9 @@ package main
 
 import "sync"
 
-// A slots value holds places places for work that holds memory for as long as a client likes:
-// so many for all, and so many for each user, so that nobody can take all by
-// being slow. The methods may be called concurrently.
+// A slots value holds places for work that takes memory for as long as a
+// client likes: so many for all, and so many for each user, so that nobody
+// can take all by being slow. The methods may be called concurrently.
 type slots struct {
 	all, each int
 

@@ -87,6 +87,8 @@ func TestWhoIsSentToTheLoginPage(t *testing.T) {
 		{"JSON before anything", "GET", "/secure/x", http.Header{"Accept": {"application/json, text/plain, */*"}}, 401},
 		{"a picture", "GET", "/secure/x", http.Header{"Accept": {"image/png"}}, 401},
 		{"XMLHttpRequest", "GET", "/secure/x", http.Header{"X-Requested-With": {"XMLHttpRequest"}}, 401},
+		{"fetch", "GET", "/secure/x", http.Header{"Accept": {"*/*"}, "Sec-Fetch-Mode": {"cors"}}, 401},
+		{"a navigation", "GET", "/secure/x", http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}, 303},
 		{"a browser under /rest/", "GET", "/rest/closed", http.Header{"Accept": {"text/html"}}, 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -186,6 +186,9 @@ func (a *Auth) navigates(r *http.Request) bool {
 	if a.isREST(r) || a.wantsJSON(r) || r.Header.Get("X-Requested-With") == "XMLHttpRequest" {
 		return false
 	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false // a script's fetch, which accepts anything
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return true

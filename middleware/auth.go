@@ -60,11 +60,10 @@ type Auth struct {
 
 	closing    []io.Closer // what New has made
 	tries      flights
-	subjects   subjects
+	refusals   refusals
 	ignored    ignoredProxies
 	requests   atomic.Uint64
 	concurrent atomic.Int64
-	outage     atomic.Bool // the latest try got no verdict
 }
 
 // Format writes what a is; its parts hold secrets and are not printed.
@@ -147,10 +146,13 @@ func (a *Auth) rooms(c Config) error {
 
 // Handler returns next behind a: it resolves who sent the request, writes the
 // protocol headers, and answers itself only for requests forged from another
-// origin, bad Basic credentials, and, while the session store or the
-// directory does not answer, unsafe requests with a session cookie. Everybody
-// else, also nobody, goes on to next. The ResponseWriter is passed on as it
-// is.
+// origin, form posts without a token, bad Basic credentials, and, while the
+// session store or the directory does not answer, unsafe requests with a
+// session cookie. Everybody else, also nobody, goes on to next. The
+// ResponseWriter is passed on as it is.
+//
+// Of several Auths in one program, each Login stands outside the Handlers of
+// the others: its form carries no token of theirs.
 func (a *Auth) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.concurrent.Add(1)

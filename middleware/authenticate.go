@@ -83,10 +83,12 @@ func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error
 
 // try runs one login try: limiter, find, begin, verify, end.
 //
-// A name that was looked up lately is begun before it is found, so that a
-// refused try costs the directory nothing. It is begun as what it was found to
+// A name that was refused lately is begun before it is found, so that refusing
+// it again costs the directory nothing. It is begun as what it was found to
 // be: counted as typed, three failures of a stranger under an alias would lock
-// out an integration that logs in by that alias.
+// out an integration that logs in by that alias. Every other name is found
+// first, or a hanging directory would hold reserved tries, and let the rest of
+// a crowd wait for them.
 func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error) {
 	if !a.attempts.Take(c.Client) {
 		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
@@ -97,33 +99,51 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		}
 	}()
 	var t *attempts.Try
-	if subject, ok := a.subjects.get(c.Name); ok {
+	if subject, ok := a.refusals.subject(c.Name); ok {
 		res.Subject = subject
 		if t, err = a.begin(ctx, c, subject); err != nil {
 			return res, err
 		}
 	}
 	entry, findErr := a.directory.Find(ctx, c.Name)
-	subject := a.subjects.learn(c.Name, entry, findErr, res.Subject)
-	if t != nil && subject != res.Subject { // renamed a moment ago
-		if _, err := t.End(ctx, attempts.Abandoned); err != nil {
-			return res, unavailable(err)
-		}
-		t = nil
+	if t == nil && findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
+		return res, unavailable(findErr)
 	}
-	if res.Subject = subject; t == nil {
-		if t, err = a.begin(ctx, c, subject); err != nil {
-			return res, err
-		}
+	if t, err = a.rebegin(ctx, c, t, subjectOf(c.Name, entry, findErr), findErr, &res); err != nil {
+		return res, err
 	}
 	user, outcome, err := a.verify(ctx, c, entry, findErr)
-	a.outage.Store(outcome == attempts.Abandoned)
 	status, endErr := t.End(ctx, outcome)
 	if endErr != nil {
 		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
 	}
 	res.User, res.Attempts = user, status
+	if a.limited && !errors.Is(findErr, directory.ErrBadName) && failures(status) >= a.challengeAt {
+		a.refusals.add(c.Name, res.Subject) // the next one will be refused
+	}
 	return res, err
+}
+
+// rebegin makes sure that the try is counted as subject, now that the name was
+// looked up: t is nil, or was begun under what the name used to be.
+func (a *Auth) rebegin(ctx context.Context, c Credentials, t *attempts.Try, subject string, findErr error, res *Accepted) (*attempts.Try, error) {
+	outage := findErr != nil && !errors.Is(findErr, directory.ErrNoUser)
+	if t != nil && (outage || subject == res.Subject) {
+		a.refusals.remove(c.Name)
+		return t, nil
+	}
+	if t != nil {
+		if _, err := t.End(ctx, attempts.Abandoned); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	res.Subject = subject
+	t, err := a.begin(ctx, c, subject)
+	// A name that cannot be one may be very long, and costs no search anyway.
+	if refused(err) && !errors.Is(findErr, directory.ErrBadName) {
+		a.refusals.add(c.Name, subject)
+	}
+	return t, err
 }
 
 // begin reserves the try, and solves the CAPTCHA that stands before it.
@@ -143,10 +163,6 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attem
 	}
 	if refused := (*attempts.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
 		return nil, unavailable(err)
-	}
-	if errors.Is(err, attempts.ErrBusy) && a.outage.Load() {
-		// What it waited for was the directory. %v: no longer a refusal.
-		return nil, fmt.Errorf("%w: %v", directory.ErrUnavailable, err)
 	}
 	return t, err
 }

@@ -6,8 +6,10 @@ import (
 	"html/template"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,6 +151,9 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("middleware: Config.%s %q is not a plain path that begins with one slash", p.field, p.path))
 		}
 	}
+	if c.LoginPath != "" && c.LoginPath == c.LogoutPath {
+		errs = append(errs, fmt.Errorf("middleware: Config.LoginPath and Config.LogoutPath are the same: %q", c.LoginPath))
+	}
 	for _, d := range []struct {
 		field string
 		d     *time.Duration
@@ -161,8 +166,8 @@ func (c *Config) check() error {
 	if slices.Contains(c.AccessGroups, "") {
 		errs = append(errs, errors.New("middleware: Config.AccessGroups holds an empty name"))
 	}
-	if strings.ContainsAny(c.Realm, "\"\\\r\n") {
-		errs = append(errs, fmt.Errorf("middleware: Config.Realm %q holds a quote, backslash or line break", c.Realm))
+	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		errs = append(errs, fmt.Errorf("middleware: Config.Realm %q holds a quote, a backslash or what is not printable ASCII", c.Realm))
 	}
 	return errors.Join(errs...)
 }
@@ -221,13 +226,42 @@ func parseBaseURL(s string) (origin, context string, err error) {
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q is not an absolute http or https URL", u.Redacted())
 	}
+	host, ok := hostPort(u)
+	if !ok {
+		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has a host or port that is none; a name beyond ASCII is written in its xn-- form", u.Redacted())
+	}
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has more than scheme, host and path", u.Redacted())
 	}
 	if u.Path != "" && !plainPath(u.EscapedPath()) {
 		return "", "", fmt.Errorf("middleware: Config.BaseURL %q has a path that is not plain", s)
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Host), strings.TrimSuffix(u.Path, "/"), nil
+	return u.Scheme + "://" + host, strings.TrimSuffix(u.Path, "/"), nil
+}
+
+// hostPort returns host and port of u as browsers write them in an origin: in
+// lower case and without the default port.
+func hostPort(u *url.URL) (string, bool) {
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", false
+		}
+		host = "[" + host + "]"
+	} else if strings.ContainsFunc(host, func(c rune) bool {
+		return c != '.' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
+	}) {
+		return "", false
+	}
+	port := u.Port()
+	switch {
+	case port == "":
+		return host, !strings.HasSuffix(u.Host, ":")
+	case u.Scheme == "http" && port == "80", u.Scheme == "https" && port == "443":
+		return host, true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return host + ":" + port, err == nil && n > 0
 }
 
 // plainPath reports a path that is spelt in one way only, so that what is

@@ -72,6 +72,8 @@ func TestNewRefusesWhatItWouldOverwrite(t *testing.T) {
 		{"one that fails with a CAPTCHA", func(c *middleware.Config) {
 			c.LoginPage = template.Must(template.New("x").Parse("{{if .CaptchaID}}{{.Foo}}{{end}}"))
 		}, "Config.LoginPage"},
+		{"one path for two", func(c *middleware.Config) { c.LoginPath, c.LogoutPath = "/x", "/x" }, "Config.LoginPath"},
+		{"a realm with a NUL", func(c *middleware.Config) { c.Realm = "a\x00" }, "Config.Realm"},
 		{"a negative age", func(c *middleware.Config) { c.GroupTTL = -1 }, "middleware: Config.GroupTTL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +117,7 @@ func TestBaseURLIsWhatClientsSee(t *testing.T) {
 	}{
 		{"https", "https://jira.example.com", "https://jira.example.com", 303, true},
 		{"http", "http://jira.example.com", "http://jira.example.com", 303, false},
+		{"the default port is none", "https://jira.example.com:443", "https://jira.example.com", 303, true},
 		{"another site", "https://jira.example.com", "https://evil.example", 403, false},
 		{"another scheme", "https://wiki.example.com", "http://wiki.example.com", 403, false},
 	} {
@@ -165,6 +168,11 @@ func TestBaseURL(t *testing.T) {
 		{"dots in the path", "https://jira.example.com/a/../jira", false},
 		{"a path parameter", "https://jira.example.com/jira;x", false},
 		{"a port without a host", "https://:443", false},
+		{"a port that is too high", "http://jira.example.com:99999", false},
+		{"port 0", "http://jira.example.com:0", false},
+		{"a colon without a port", "http://jira.example.com:/x", false},
+		{"a host beyond ASCII", "http://jirä.example", false},
+		{"an IPv6 address", "http://[::1]:8080/jira", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, err := middleware.New(middleware.Config{Directory: dir, BaseURL: tt.url})

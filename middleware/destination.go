@@ -89,7 +89,8 @@ func (s site) below(dest string) bool {
 		return false
 	}
 	inner, _, _ = strings.Cut(inner, ";")
-	return !slices.Contains(s.avoid, strings.TrimSuffix(inner, "/"))
+	inner = strings.TrimSuffix(inner, "/")
+	return !slices.ContainsFunc(s.avoid, func(p string) bool { return strings.TrimSuffix(p, "/") == inner })
 }
 
 // hasDots reports a segment "." or "..", with or without path parameters.

@@ -166,9 +166,9 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 // picture; a refusal for want of a CAPTCHA that cannot be made is no verdict.
 func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginForm, subject string, err error) error {
 	refused := errors.Is(err, attempts.ErrChallenge)
-	if !a.attempts.Take(request.From(r.Context()).Client) {
-		// Pictures use up an address as wrong passwords do, or one stranger
-		// could fill the store and leave nobody a challenge.
+	if !a.attempts.TakeChallenge(request.From(r.Context()).Client) {
+		// Without a limit one stranger could fill the store and leave nobody
+		// a challenge.
 		if refused {
 			err = &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
 			w.Header()[headerRetry] = []string{retryAfter(err)}

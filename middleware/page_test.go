@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-244866eb/gatehouse/middleware"
 )
@@ -166,6 +168,29 @@ func TestLoginMakesANewSession(t *testing.T) {
 	if rec := w.get("/secure/x", second); rec.Code != 200 {
 		t.Errorf("the new id: %d", rec.Code)
 	}
+}
+
+// TestPicturesHaveALimitOfTheirOwn: one address cannot have pictures made
+// without end, and what it asks for takes no tries from others behind it.
+func TestPicturesHaveALimitOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		codes := map[int]int{}
+		for range 403 {
+			codes[w.form("alice", "wrong").Code]++
+		}
+		// The third failure has the first picture; then the burst of 300 ends.
+		if codes[401] != 3 || codes[403] != 299 || codes[429] != 101 {
+			t.Errorf("answers %v", codes)
+		}
+		if rec := w.rest("fred", "fredpass"); rec.Code != 200 {
+			t.Errorf("somebody else at that address: %d", rec.Code)
+		}
+		time.Sleep(2 * time.Second)
+		if rec := w.form("alice", "right"); rec.Code != 403 {
+			t.Errorf("a moment later: %d", rec.Code)
+		}
+	})
 }
 
 func TestCaptchaOnThePage(t *testing.T) {

@@ -35,13 +35,16 @@ type meter struct {
 	directory.Source
 	finds, binds, groups atomic.Int64
 	down, groupsDown     atomic.Bool
-	hangs                atomic.Bool   // a bind waits for the end of its deadline
+	hangs                atomic.Bool   // every question waits for the end of its deadline
 	slow                 chan struct{} // a bind waits until it is closed; nil: no wait
 }
 
 func (m *meter) Find(ctx context.Context, name string) (directory.Entry, error) {
 	m.finds.Add(1)
-	if m.down.Load() {
+	if m.hangs.Load() {
+		<-ctx.Done()
+	}
+	if m.down.Load() || ctx.Err() != nil {
 		return directory.Entry{}, directory.ErrUnavailable
 	}
 	return m.Source.Find(ctx, name)

@@ -1,0 +1,85 @@
+package middleware
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/seed-244866eb/gatehouse/directory"
+)
+
+func TestSubjectOf(t *testing.T) {
+	for _, tt := range []struct {
+		name, typed string
+		entry       directory.Entry
+		err         error
+		want        string
+	}{
+		{"an entry is counted as its canonical name", "fred@example.org", directory.Entry{Name: "Fred"}, nil, "fred"},
+		{"nobody is counted as typed", "Ghost ", directory.Entry{}, directory.ErrNoUser, "ghost"},
+		{"in an outage as typed", "fred@example.org", directory.Entry{}, directory.ErrUnavailable, "fred@example.org"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := subjectOf(tt.typed, tt.entry, tt.err); got != tt.want {
+				t.Errorf("subjectOf = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s refusals
+		s.add("fred@example.org", "fred")
+		if got, ok := s.subject("fred@example.org"); !ok || got != "fred" {
+			t.Errorf("subject = %q, %v", got, ok)
+		}
+		if _, ok := s.subject("fred"); ok {
+			t.Error("another spelling is taken for refused")
+		}
+		time.Sleep(refusedFor - 1)
+		s.add("fred@example.org", "fred") // knocking makes it no longer
+		if _, ok := s.subject("fred@example.org"); !ok {
+			t.Error("forgotten too early")
+		}
+		time.Sleep(1)
+		if _, ok := s.subject("fred@example.org"); ok {
+			t.Error("remembered beyond its time")
+		}
+		s.add("fred", "fred")
+		s.remove("fred")
+		if _, ok := s.subject("fred"); ok {
+			t.Error("remembered though it may go on")
+		}
+	})
+}
+
+func TestRefusalsAreBounded(t *testing.T) {
+	var s refusals
+	for i := range 3 * maxRefused {
+		s.add(fmt.Sprint("name", i), "x")
+	}
+	if n := len(s.known); n > maxRefused {
+		t.Errorf("%d names, want at most %d", n, maxRefused)
+	}
+	if _, ok := s.subject(fmt.Sprint("name", 3*maxRefused-1)); !ok {
+		t.Error("the latest name is forgotten")
+	}
+}
+
+// TestRefusalsKeepNoPieceOfABody: a name cut from a request body would keep
+// the whole of it in memory, the password included.
+func TestRefusalsKeepNoPieceOfABody(t *testing.T) {
+	body := "ghost:" + strings.Repeat("p", 1000)
+	name := body[:5]
+	var s refusals
+	s.add(name, subjectOf(name, directory.Entry{}, directory.ErrNoUser))
+	for k, v := range s.known {
+		if unsafe.StringData(k) == unsafe.StringData(name) || unsafe.StringData(v.subject) == unsafe.StringData(name) {
+			t.Error("what is remembered is a piece of the body")
+		}
+	}
+}
