@@ -45,7 +45,7 @@ func TestRefusals(t *testing.T) {
 		if _, ok := s.subject("fred@example.org"); !ok {
 			t.Error("forgotten too early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if _, ok := s.subject("fred@example.org"); ok {
 			t.Error("remembered beyond its time")
 		}
