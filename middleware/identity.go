@@ -75,6 +75,15 @@ func identityOf(ctx context.Context) *Identity {
 	return nil
 }
 
+// resolved returns h behind resolve.
+func (a *Auth) resolved(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r, ok := a.resolve(w, r); ok {
+			h(w, r)
+		}
+	})
+}
+
 // resolve finds out who sent r and returns the copy of r that knows it. It
 // reports false when it has answered the request itself. A request that a has
 // resolved before, in an outer handler, is returned as it is.

@@ -40,11 +40,7 @@ type LoginForm struct {
 // served on the same path. Mount it on Config.LoginPath; on any other path it
 // answers 404.
 func (a *Auth) Login() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ok := a.resolve(w, r)
-		if !ok {
-			return
-		}
+	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
 		switch {
 		case a.basicOnly:

@@ -10,11 +10,7 @@ import (
 // out and answers 303 to the home page, GET asks first, since a link or a
 // picture elsewhere must not log anybody out. Mount it on Config.LogoutPath.
 func (a *Auth) Logout() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ok := a.resolve(w, r)
-		if !ok {
-			return
-		}
+	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
 		switch {
 		case a.basicOnly:

@@ -30,11 +30,7 @@ func (a *Auth) RequireGroup(next http.Handler, groups ...string) http.Handler {
 
 // require returns next for users that may says yes to.
 func (a *Auth) require(next http.Handler, may func(*Identity) bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ok := a.resolve(w, r)
-		if !ok {
-			return
-		}
+	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		id := identityOf(r.Context())
 		switch {
 		case id.User == nil:
@@ -77,11 +73,7 @@ func (a *Auth) refuseNobody(w http.ResponseWriter, r *http.Request, id *Identity
 // Anonymous requests reach next; put [Auth.RequireUser] inside where they
 // must not.
 func (a *Auth) REST(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ok := a.resolve(w, r)
-		if !ok {
-			return
-		}
+	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		id := identityOf(r.Context())
 		if id.User == nil && !id.Unknown && !id.denied && a.refuseByType(w, r, osAny) {
 			return

@@ -21,11 +21,7 @@ const restChallenge = "JIRA REST POST"
 // POST, GET and DELETE on /rest/auth/1/session and /rest/auth/latest/session.
 // Mount it on "/rest/auth/", below the context path.
 func (a *Auth) SessionResource() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ok := a.resolve(w, r)
-		if !ok {
-			return
-		}
+	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
 		switch strings.TrimPrefix(r.URL.Path, a.context) {
 		case "/rest/auth/1/session", "/rest/auth/latest/session":
