@@ -73,7 +73,7 @@ func BenchmarkFlood(b *testing.B) {
 }
 
 // BenchmarkMemoryBytesPerKey reports what one name costs in a full store.
-// targets.md: a hard cap with a million strangers' keys.
+// go-cache takes 117 bytes a key; the floor without history and pairs is 17.
 func BenchmarkMemoryBytesPerKey(b *testing.B) {
 	const keys = 1 << 18
 	for b.Loop() {

@@ -14,7 +14,7 @@ const (
 	shortestRetry = time.Second
 )
 
-// A tally is one counter of section 2 of the semantics: of a user, of a user
+// A tally is one counter of the package comment: of a user, of a user
 // and an address, or of a shared bucket. Times are offsets from the start of
 // the store on its monotonic clock, so that a step of the wall clock neither
 // forgives nor prolongs anything.

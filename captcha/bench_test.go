@@ -7,7 +7,7 @@ import (
 )
 
 // BenchmarkPicture shows what base64Captcha costs; the bound for a painter of
-// our own is 0.3 ms, 10 allocations and 2 KB.
+// our own is 0.3 ms, 10 allocations and 2 KB, its floor 0.15 ms.
 func BenchmarkPicture(b *testing.B) {
 	p := newPainter()
 	b.ReportAllocs()

@@ -22,7 +22,7 @@ func login(t testing.TB, d *Directory) *User {
 	return u
 }
 
-// The states of semantics section 4, each with what a request sees and how
+// The states of a user's groups, each with what a request sees and how
 // many reads there were after it.
 func TestUserByAge(t *testing.T) {
 	for _, tt := range []struct {

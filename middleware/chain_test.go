@@ -61,7 +61,8 @@ func TestChainAllocations(t *testing.T) {
 }
 
 // BenchmarkChain bounds the whole way of an authenticated GET: 2 µs and 6
-// allocations with the protocol's headers.
+// allocations with the protocol's headers, over BenchmarkBare. The floor is 1.3
+// µs and 4; scs, gorilla/csrf and realclientip together take 41 µs and 249.
 func BenchmarkChain(b *testing.B) {
 	h, r := chain(b)
 	b.ReportAllocs()

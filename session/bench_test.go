@@ -24,7 +24,7 @@ func browsing(t testing.TB, m *session.Manager) *http.Request {
 	return request("_ga=GA1.1.1234567890.1700000000; theme=dark; JSESSIONID=" + token + "; lang=en")
 }
 
-// The figures of targets.md that no machine changes.
+// The figures that no machine changes.
 func TestAllocations(t *testing.T) {
 	m := newManager(t, session.Config{})
 	r := browsing(t, m)
@@ -51,8 +51,9 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkCheck defends targets.md, authenticated GET: the floor of the whole
-// is 0.5 to 0.8 µs and 2 allocations, of which one is the session's.
+// BenchmarkCheck defends one allocation for the session of an authenticated
+// GET. The floor of session, record and copy of the request together is 0.5 to
+// 0.8 µs and 2 allocations; scs takes 25 µs and 199.
 func BenchmarkCheck(b *testing.B) {
 	m := newManager(b, session.Config{})
 	r := browsing(b, m)
@@ -65,7 +66,7 @@ func BenchmarkCheck(b *testing.B) {
 }
 
 // BenchmarkHandler is the same with the record in the request's context: 3
-// allocations and 400 bytes at most.
+// allocations at most. The copy of the request alone is 320 of its bytes.
 func BenchmarkHandler(b *testing.B) {
 	m := newManager(b, session.Config{})
 	r := browsing(b, m)

@@ -56,7 +56,7 @@ func dialPerLogin(s *slapdtest.Server, secure bool, name string) error {
 	return err
 }
 
-// BenchmarkLogin defends the row "login against slapd" of the targets: no
+// BenchmarkLogin defends the steady state of a login against slapd: no
 // dialling and 3 operations a login (2 with a template and memberOf), 1.7
 // times the logins of a client that dials for each, 2.5 times over ldaps. It
 // runs them side by side; ops and dials are counted at the server.
@@ -98,7 +98,7 @@ func benchmarkLogin(b *testing.B, s *slapdtest.Server, clients int, login func(s
 	warm(b, clients, login, names)
 	before := s.Counts()
 	var next atomic.Int64
-	b.SetParallelism(max(1, clients/2)) // times GOMAXPROCS, which is 2 where the targets were measured
+	b.SetParallelism(max(1, clients/2)) // times GOMAXPROCS, which is 2 where the bounds were measured
 	b.ResetTimer()
 	if clients == 1 {
 		for b.Loop() {
@@ -136,7 +136,7 @@ func warm(b *testing.B, clients int, login func(string) error, names []string) {
 	}
 }
 
-// The two that the targets compare must ask for the same: the benchmark is
+// The two that are compared must ask for the same: the benchmark is
 // worth nothing when one of them finds nobody.
 func TestBenchmarkLogsIn(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{Users: 50, Groups: 10, MemberOf: true})

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-244866eb/gatehouse/attempts"
 )
 
-// AttemptsModel is section 2 of the semantics written down a second time, as
+// AttemptsModel is the rules of package attempts written down a second time, as
 // plainly as can be: sequential, unbounded, one map for each word of it. The
 // stores are compared with it. It is not safe for concurrent use.
 type AttemptsModel struct {
@@ -107,7 +107,7 @@ func (m *AttemptsModel) Begin(_ context.Context, a attempts.Attempt) (attempts.D
 	return d, nil
 }
 
-// verdict is the numbered list of the semantics.
+// verdict is the list of rules, of which the first that holds decides.
 func (m *AttemptsModel) verdict(t *modelTally, a attempts.Attempt) attempts.Verdict {
 	f, pending, most := int(t.f-t.w), len(t.pending), a.Policy.Max
 	if most == 0 {
