@@ -154,22 +154,14 @@ func TestAliasIsNoWayToLockAnIntegrationOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, aliased)
-			from := func(remote, name, password string) int {
-				r := httptest.NewRequest("GET", "http://jira.example.com/rest/open", nil)
-				r.RemoteAddr = remote
-				r.Header.Set("Authorization", basic(name, password))
-				rec := httptest.NewRecorder()
-				w.app.ServeHTTP(rec, r)
-				return rec.Code
-			}
-			if got := from("192.0.2.1:1", "fred@example.org", "fredpass"); got != 200 {
+			if got := w.from("192.0.2.1", "fred@example.org", "fredpass"); got != 200 {
 				t.Fatalf("the integration's first login: %d", got)
 			}
 			for i := range 5 {
-				from("198.51.100.7:1", tt.typed, fmt.Sprint("wrong", i))
+				w.from("198.51.100.7", tt.typed, fmt.Sprint("wrong", i))
 			}
 			for range 3 {
-				if got := from("192.0.2.1:1", "fred@example.org", "fredpass"); got != 200 {
+				if got := w.from("192.0.2.1", "fred@example.org", "fredpass"); got != 200 {
 					t.Errorf("the integration after a stranger's failures: %d", got)
 				}
 			}
@@ -208,6 +200,74 @@ func TestRefusedTryCostsTheDirectoryNothing(t *testing.T) {
 				t.Errorf("%d after %d contacts more", rec.Code, w.source.contacts()-contacts)
 			}
 		})
+	}
+}
+
+// from returns the status of a Basic request from an address.
+func (w *world) from(remote, name, password string) int {
+	r := httptest.NewRequest("GET", "http://jira.example.com/rest/open", nil)
+	r.RemoteAddr = remote + ":1"
+	r.Header.Set("Authorization", basic(name, password))
+	rec := httptest.NewRecorder()
+	w.app.ServeHTTP(rec, r)
+	return rec.Code
+}
+
+// TestWhatAStrangerWasRefusedIsNobodyElses: a node that misses an alias for a
+// moment lets strangers arm the alias itself; the known caller must not meet
+// that once the entry is found again.
+func TestWhatAStrangerWasRefusedIsNobodyElses(t *testing.T) {
+	missing := false
+	w := newWorld(t, func(c *middleware.Config) { c.Directory = forgetful{aliases{c.Directory}, &missing} })
+	w.from("192.0.2.1", "fred@example.org", "fredpass")
+	missing = true
+	for i := range 5 {
+		w.from("198.51.100.7", "fred@example.org", fmt.Sprint("wrong", i))
+	}
+	missing = false
+	if got := w.from("192.0.2.1", "fred@example.org", "fredpass"); got != 200 {
+		t.Errorf("the known caller: %d", got)
+	}
+}
+
+// forgetful is a directory that misses every entry for a while.
+type forgetful struct {
+	directory.Source
+	missing *bool
+}
+
+func (f forgetful) Find(ctx context.Context, name string) (directory.Entry, error) {
+	if *f.missing {
+		return directory.Entry{}, directory.ErrNoUser
+	}
+	return f.Source.Find(ctx, name)
+}
+
+// TestKnockingTellsNothing: the cost of a refusal, and so its time, is the
+// same for somebody who logs in elsewhere meanwhile and for nobody.
+func TestKnockingTellsNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	w.from("192.0.2.1", "alice", "right")
+	cost := map[string]int64{}
+	for i := range 3 {
+		for _, name := range []string{"alice", "ghost"} {
+			w.from("198.51.100.7", name, fmt.Sprint("wrong", i))
+		}
+	}
+	for range 20 {
+		if got := w.from("192.0.2.1", "alice", "right"); got != 200 {
+			t.Fatalf("the owner: %d", got)
+		}
+		for _, name := range []string{"alice", "ghost"} {
+			before := w.source.contacts()
+			if got := w.from("198.51.100.7", name, "knock"); got != 403 {
+				t.Fatalf("%s: %d", name, got)
+			}
+			cost[name] += w.source.contacts() - before
+		}
+	}
+	if cost["alice"] != 0 || cost["ghost"] != 0 {
+		t.Errorf("refusals cost %v contacts", cost)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
@@ -73,7 +74,9 @@ type Accepted struct {
 func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.loginTimeout)
 	defer cancel()
-	c.Name = norm.NFC.String(c.Name)
+	// A clone: the name may be a piece of a request body, and some of what
+	// keeps it outlives the request.
+	c.Name = strings.Clone(norm.NFC.String(c.Name))
 	if c.CaptchaID != "" {
 		return a.try(ctx, c) // its answer is good for one try, not for its neighbours
 	}
@@ -82,13 +85,6 @@ func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error
 }
 
 // try runs one login try: limiter, find, begin, verify, end.
-//
-// A name that was refused lately is begun before it is found, so that refusing
-// it again costs the directory nothing. It is begun as what it was found to
-// be: counted as typed, three failures of a stranger under an alias would lock
-// out an integration that logs in by that alias. Every other name is found
-// first, or a hanging directory would hold reserved tries, and let the rest of
-// a crowd wait for them.
 func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error) {
 	if !a.attempts.Take(c.Client) {
 		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
@@ -98,18 +94,22 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 			a.attempts.Return(c.Client) // only passwords found wrong use up the address
 		}
 	}()
-	var t *attempts.Try
-	if subject, ok := a.refusals.subject(c.Name); ok {
-		res.Subject = subject
-		if t, err = a.begin(ctx, c, subject); err != nil {
-			return res, err
-		}
+	solvedFor, err := a.knock(ctx, c, &res)
+	if err != nil {
+		return res, err
 	}
 	entry, findErr := a.directory.Find(ctx, c.Name)
-	if t == nil && findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
+	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
 		return res, unavailable(findErr)
 	}
-	if t, err = a.rebegin(ctx, c, t, subjectOf(c.Name, entry, findErr), findErr, &res); err != nil {
+	res.Subject = subjectOf(c.Name, entry, findErr)
+	t, err := a.begin(ctx, c, res.Subject, solvedFor == res.Subject)
+	// A name that cannot be one may be very long, and costs no search anyway.
+	searched := !errors.Is(findErr, directory.ErrBadName)
+	if err != nil {
+		if refused(err) && searched {
+			a.refusals.add(c, res.Subject)
+		}
 		return res, err
 	}
 	user, outcome, err := a.verify(ctx, c, entry, findErr)
@@ -118,37 +118,43 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
 	}
 	res.User, res.Attempts = user, status
-	if a.limited && !errors.Is(findErr, directory.ErrBadName) && failures(status) >= a.challengeAt {
-		a.refusals.add(c.Name, res.Subject) // the next one will be refused
+	if a.limited && searched && failures(status) >= a.challengeAt {
+		a.refusals.add(c, res.Subject) // the next one will be refused
 	}
 	return res, err
 }
 
-// rebegin makes sure that the try is counted as subject, now that the name was
-// looked up: t is nil, or was begun under what the name used to be.
-func (a *Auth) rebegin(ctx context.Context, c Credentials, t *attempts.Try, subject string, findErr error, res *Accepted) (*attempts.Try, error) {
-	outage := findErr != nil && !errors.Is(findErr, directory.ErrNoUser)
-	if t != nil && (outage || subject == res.Subject) {
-		a.refusals.remove(c.Name)
-		return t, nil
-	}
-	if t != nil {
-		if _, err := t.End(ctx, attempts.Abandoned); err != nil {
-			return nil, unavailable(err)
-		}
+// knock refuses a name that the same client was refused lately, so that doing
+// it again costs the directory nothing. It is begun as what it was found to be:
+// counted as typed, three failures of a stranger under an alias would lock out
+// an integration that logs in by that alias. Who may go on is found first as
+// everybody is: a hanging directory must not hold reserved tries, for which
+// the rest of a crowd would wait. If a CAPTCHA was answered, knock returns the
+// subject that it was answered for.
+func (a *Auth) knock(ctx context.Context, c Credentials, res *Accepted) (solvedFor string, err error) {
+	subject, ok := a.refusals.subject(c)
+	if !ok {
+		return "", nil
 	}
 	res.Subject = subject
-	t, err := a.begin(ctx, c, subject)
-	// A name that cannot be one may be very long, and costs no search anyway.
-	if refused(err) && !errors.Is(findErr, directory.ErrBadName) {
-		a.refusals.add(c.Name, subject)
+	t, err := a.begin(ctx, c, subject, false)
+	if err != nil {
+		return "", err
 	}
-	return t, err
+	if _, err := t.End(ctx, attempts.Abandoned); err != nil {
+		return "", unavailable(err)
+	}
+	if c.CaptchaID != "" {
+		solvedFor = subject
+	}
+	return solvedFor, nil
 }
 
-// begin reserves the try, and solves the CAPTCHA that stands before it.
-func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attempts.Try, error) {
-	login := attempts.Login{User: subject, Client: c.Client, Uncertain: c.Uncertain}
+// begin reserves the try, and solves the CAPTCHA that stands before it unless
+// that was done.
+func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved bool) (*attempts.Try, error) {
+	login := attempts.Login{User: subject, Client: c.Client, Uncertain: c.Uncertain, Solved: solved}
+	began := time.Now()
 	t, err := a.attempts.Begin(ctx, login)
 	if errors.Is(err, attempts.ErrChallenge) && c.CaptchaID != "" && a.captcha != nil {
 		cerr := a.captcha.Check(ctx, c.CaptchaID, c.CaptchaAnswer, subject)
@@ -161,10 +167,17 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string) (*attem
 		login.Solved = true
 		t, err = a.attempts.Begin(ctx, login)
 	}
-	if refused := (*attempts.RefusedError)(nil); err != nil && !errors.As(err, &refused) {
+	switch {
+	case err == nil:
+		return t, nil
+	case !isRefused(err):
 		return nil, unavailable(err)
+	case errors.Is(err, attempts.ErrBusy) && (ctx.Err() != nil || time.Since(began) > a.loginTimeout/2):
+		// It has waited, and others have hung in the directory for as long.
+		// With %v it is no refusal any longer.
+		return nil, fmt.Errorf("%w: %v", directory.ErrUnavailable, err)
 	}
-	return t, err
+	return nil, err
 }
 
 // verify looks at the password and then at the groups, and says how the try

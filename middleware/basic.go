@@ -70,7 +70,7 @@ func decodeBasic(token string) (name, password string, kind basicKind) {
 	if !ok || hasControl(password) {
 		return "", "", basicMalformed
 	}
-	return norm.NFC.String(name), password, basicPresent
+	return strings.Clone(norm.NFC.String(name)), password, basicPresent // the password goes with the request
 }
 
 // fromLatin1 reads b as ISO-8859-1, whose bytes are code points.

@@ -65,8 +65,8 @@ type Config struct {
 
 	// Session, Attempts, Captcha and FormToken configure the packages of
 	// these names. New fills in what follows from the rest: Session.Path,
-	// Attempts.Challenge, FormToken.Secret and FormToken.BasePath, which must
-	// be empty, and each Store if Store is set.
+	// Attempts.Challenge, Attempts.LoginTimeout, FormToken.Secret and
+	// FormToken.BasePath, which must be empty, and each Store if Store is set.
 	Session   session.Config
 	Attempts  attempts.Config
 	Captcha   captcha.Config
@@ -108,9 +108,7 @@ func (c Config) defaults() Config {
 	if c.LoginTimeout == 0 {
 		c.LoginTimeout = 5 * time.Second
 	}
-	if c.Attempts.LoginTimeout == 0 {
-		c.Attempts.LoginTimeout = c.LoginTimeout
-	}
+	c.Attempts.LoginTimeout = c.LoginTimeout
 	if c.Attempts.Max == 0 {
 		c.Attempts.Max = 3
 	}
@@ -182,6 +180,7 @@ func (c *Config) checkFilledIn() error {
 		hint  string
 	}{
 		{"Session.Path", c.Session.Path != "", "it is the path of BaseURL"},
+		{"Attempts.LoginTimeout", c.Attempts.LoginTimeout != 0, "it is LoginTimeout"},
 		{"Attempts.Challenge", c.Attempts.Challenge, "it is the opposite of NoCaptcha"},
 		{"FormToken.Secret", c.FormToken.Secret != nil, "it is that of the session"},
 		{"FormToken.BasePath", c.FormToken.BasePath != "", "it is the path of BaseURL"},
@@ -244,12 +243,13 @@ func parseBaseURL(s string) (origin, context string, err error) {
 func hostPort(u *url.URL) (string, bool) {
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
-		if _, err := netip.ParseAddr(host); err != nil {
+		addr, err := netip.ParseAddr(host)
+		if err != nil || addr.Zone() != "" {
 			return "", false
 		}
-		host = "[" + host + "]"
+		host = "[" + addr.String() + "]"
 	} else if strings.ContainsFunc(host, func(c rune) bool {
-		return c != '.' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
+		return c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
 	}) {
 		return "", false
 	}
@@ -261,7 +261,7 @@ func hostPort(u *url.URL) (string, bool) {
 		return host, true
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	return host + ":" + port, err == nil && n > 0
+	return host + ":" + port, err == nil && n > 0 && port[0] != '0'
 }
 
 // plainPath reports a path that is spelt in one way only, so that what is

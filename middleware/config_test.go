@@ -62,6 +62,7 @@ func TestNewRefusesWhatItWouldOverwrite(t *testing.T) {
 		want   string
 	}{
 		{"a path of its own", func(c *middleware.Config) { c.Session.Path = "/x" }, "Config.Session.Path"},
+		{"two deadlines", func(c *middleware.Config) { c.Attempts.LoginTimeout = time.Second }, "Config.Attempts.LoginTimeout"},
 		{"a challenge", func(c *middleware.Config) { c.Attempts.Challenge = true }, "Config.Attempts.Challenge"},
 		{"a secret", func(c *middleware.Config) { c.FormToken.Secret = func(*http.Request) []byte { return nil } }, "Config.FormToken.Secret"},
 		{"two stores", func(c *middleware.Config) {
@@ -170,6 +171,9 @@ func TestBaseURL(t *testing.T) {
 		{"a port without a host", "https://:443", false},
 		{"a port that is too high", "http://jira.example.com:99999", false},
 		{"port 0", "http://jira.example.com:0", false},
+		{"a port with a leading zero", "http://jira.example.com:0080", false},
+		{"an IPv6 zone", "http://[fe80::1%25eth0]", false},
+		{"an underscore, as compose files have it", "http://jira_web:8080", true},
 		{"a colon without a port", "http://jira.example.com:/x", false},
 		{"a host beyond ASCII", "http://jirä.example", false},
 		{"an IPv6 address", "http://[::1]:8080/jira", true},

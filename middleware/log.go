@@ -71,7 +71,7 @@ func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error)
 	case errors.As(err, &refused):
 		a.log.Warn("The user '"+name+"' was refused before the password was looked at.", append(at, "error", clip(err.Error()))...)
 	default:
-		a.log.Error("The login of '"+name+"' got no verdict; nothing was counted.", append(at, "error", clip(err.Error()))...)
+		a.log.Error("The login of '"+name+"' got no verdict.", append(at, "error", clip(err.Error()))...)
 	}
 }
 

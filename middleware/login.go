@@ -108,7 +108,7 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := Credentials{
-		Name:          r.PostForm.Get("os_username"),
+		Name:          strings.Clone(r.PostForm.Get("os_username")), // no piece of the body
 		Password:      r.PostForm.Get("os_password"),
 		CaptchaID:     r.PostForm.Get("os_captcha_id"),
 		CaptchaAnswer: r.PostForm.Get("os_captcha"),
@@ -168,6 +168,7 @@ func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginFo
 		if refused {
 			err = &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
 			w.Header()[headerRetry] = []string{retryAfter(err)}
+			delete(w.Header(), headerDenied)
 			f.Message = message(err)
 		}
 		return err

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -14,17 +15,24 @@ const (
 	// refusedFor is how long a refused name is answered without a look-up.
 	// Its end finds out about a name that has become somebody else's.
 	refusedFor = 15 * time.Minute
-	// maxRefused bounds the names that are remembered; strangers choose them.
-	maxRefused = 4096
+	// maxRefused bounds what is remembered; strangers choose names and places.
+	maxRefused = 8192
 )
 
-// refusals remembers as whom names were counted that were refused lately, or
-// are at their limit, so that refusing them again costs the directory nothing.
-// The key is the name as typed, in NFC: a spelling that the directory does not
-// know must say nothing about one that it does. The zero value is ready.
+// refusals remembers as whom names were counted that a client was refused
+// lately, or that are at their limit, so that refusing them again costs the
+// directory nothing. The zero value is ready.
 type refusals struct {
 	mu    sync.Mutex
-	known map[string]refusal
+	known map[refusedName]refusal
+}
+
+// A refusedName is a name as typed, in NFC, from one client: a spelling that
+// the directory does not know must say nothing about one that it does, and
+// what a stranger was refused nothing about anybody else.
+type refusedName struct {
+	name   string
+	client netip.Addr
 }
 
 type refusal struct {
@@ -32,49 +40,51 @@ type refusal struct {
 	until   time.Time
 }
 
-// subject returns as whom a name is counted that was refused lately.
-func (s *refusals) subject(name string) (string, bool) {
+func keyOf(c Credentials) refusedName {
+	if c.Uncertain {
+		return refusedName{name: c.Name}
+	}
+	return refusedName{c.Name, c.Client}
+}
+
+// subject returns as whom the name of c is counted, if c's client was refused
+// it lately.
+func (s *refusals) subject(c Credentials) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, ok := s.known[name]
+	k, ok := s.known[keyOf(c)]
 	if !ok || !time.Now().Before(k.until) {
 		return "", false
 	}
 	return k.subject, true
 }
 
-// add remembers a name that was looked up. The time of a name that is
-// remembered already does not begin anew.
-func (s *refusals) add(name, subject string) {
+// add remembers a name that was looked up. The time of one that is remembered
+// already does not begin anew.
+func (s *refusals) add(c Credentials, subject string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if k, ok := s.known[name]; ok && now.Before(k.until) && k.subject == subject {
+	now, key := time.Now(), keyOf(c)
+	if k, ok := s.known[key]; ok && now.Before(k.until) && k.subject == subject {
 		return
 	} else if !ok && len(s.known) >= maxRefused {
 		s.thin(now)
 	}
 	if s.known == nil {
-		s.known = make(map[string]refusal)
+		s.known = make(map[refusedName]refusal)
 	}
 	// Clones: both may be pieces of a request body, with the password in it.
-	s.known[strings.Clone(name)] = refusal{strings.Clone(subject), now.Add(refusedFor)}
-}
-
-// remove forgets a name that may go on.
-func (s *refusals) remove(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.known, name)
+	key.name = strings.Clone(key.name)
+	s.known[key] = refusal{strings.Clone(subject), now.Add(refusedFor)}
 }
 
 // thin makes room: a few names go, those whose time is over and else any. Who
 // is forgotten costs one search more.
 func (s *refusals) thin(now time.Time) {
 	looked := 0
-	for name, k := range s.known {
+	for key, k := range s.known {
 		if looked++; !now.Before(k.until) || looked == 1 {
-			delete(s.known, name)
+			delete(s.known, key)
 		}
 		if looked == 16 {
 			return

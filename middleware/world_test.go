@@ -35,13 +35,14 @@ type meter struct {
 	directory.Source
 	finds, binds, groups atomic.Int64
 	down, groupsDown     atomic.Bool
-	hangs                atomic.Bool   // every question waits for the end of its deadline
+	findsHang, bindsHang atomic.Bool // questions wait for the end of their deadline
+	groupsHang           atomic.Bool
 	slow                 chan struct{} // a bind waits until it is closed; nil: no wait
 }
 
 func (m *meter) Find(ctx context.Context, name string) (directory.Entry, error) {
 	m.finds.Add(1)
-	if m.hangs.Load() {
+	if m.findsHang.Load() {
 		<-ctx.Done()
 	}
 	if m.down.Load() || ctx.Err() != nil {
@@ -55,7 +56,7 @@ func (m *meter) Verify(ctx context.Context, e directory.Entry, password string) 
 	if m.slow != nil {
 		<-m.slow
 	}
-	if m.hangs.Load() {
+	if m.bindsHang.Load() {
 		<-ctx.Done()
 		return e, ctx.Err()
 	}
@@ -67,6 +68,9 @@ func (m *meter) Verify(ctx context.Context, e directory.Entry, password string) 
 
 func (m *meter) Groups(ctx context.Context, e directory.Entry, other bool) (directory.GroupSet, error) {
 	m.groups.Add(1)
+	if m.groupsHang.Load() {
+		<-ctx.Done()
+	}
 	if m.down.Load() || m.groupsDown.Load() {
 		return directory.GroupSet{}, directory.ErrUnavailable
 	}
