@@ -103,7 +103,8 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		return res, unavailable(findErr)
 	}
 	res.Subject = subjectOf(c.Name, entry, findErr)
-	t, err := a.begin(ctx, c, res.Subject, solvedFor == res.Subject)
+	solved := solvedFor != "" && solvedFor == res.Subject
+	t, err := a.begin(ctx, c, res.Subject, &solved)
 	// A name that cannot be one may be very long, and costs no search anyway.
 	searched := !errors.Is(findErr, directory.ErrBadName)
 	if err != nil {
@@ -129,31 +130,32 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 // counted as typed, three failures of a stranger under an alias would lock out
 // an integration that logs in by that alias. Who may go on is found first as
 // everybody is: a hanging directory must not hold reserved tries, for which
-// the rest of a crowd would wait. If a CAPTCHA was answered, knock returns the
-// subject that it was answered for.
+// the rest of a crowd would wait. If a CAPTCHA was due and answered, knock
+// returns the subject that it was answered for.
 func (a *Auth) knock(ctx context.Context, c Credentials, res *Accepted) (solvedFor string, err error) {
 	subject, ok := a.refusals.subject(c)
 	if !ok {
 		return "", nil
 	}
 	res.Subject = subject
-	t, err := a.begin(ctx, c, subject, false)
+	var solved bool
+	t, err := a.begin(ctx, c, subject, &solved)
 	if err != nil {
 		return "", err
 	}
 	if _, err := t.End(ctx, attempts.Abandoned); err != nil {
 		return "", unavailable(err)
 	}
-	if c.CaptchaID != "" {
+	if solved {
 		solvedFor = subject
 	}
 	return solvedFor, nil
 }
 
-// begin reserves the try, and solves the CAPTCHA that stands before it unless
-// that was done.
-func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved bool) (*attempts.Try, error) {
-	login := attempts.Login{User: subject, Client: c.Client, Uncertain: c.Uncertain, Solved: solved}
+// begin reserves the try. A CAPTCHA that stands before it is solved, unless
+// that was done for this very login; solved tells.
+func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved *bool) (*attempts.Try, error) {
+	login := attempts.Login{User: subject, Client: c.Client, Uncertain: c.Uncertain, Solved: *solved}
 	began := time.Now()
 	t, err := a.attempts.Begin(ctx, login)
 	if errors.Is(err, attempts.ErrChallenge) && c.CaptchaID != "" && a.captcha != nil {
@@ -164,7 +166,7 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved 
 		if cerr != nil {
 			return nil, unavailable(cerr)
 		}
-		login.Solved = true
+		login.Solved, *solved = true, true
 		t, err = a.attempts.Begin(ctx, login)
 	}
 	switch {

@@ -210,6 +210,34 @@ func TestParallelLogins(t *testing.T) {
 	}
 }
 
+// TestInventedCaptchaIsNone: the answer of a challenge that does not exist,
+// sent while none is due, must not count when one becomes due a moment later.
+func TestInventedCaptchaIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		for i := range 4 { // the last is refused, and so remembered
+			w.form("alice", fmt.Sprint("wrong", i))
+		}
+		if err := w.auth.Attempts().Reset(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		before := w.source.binds.Load()
+		w.source.slowFind = make(chan struct{}) // so that all have knocked before one fails
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				w.form("alice", fmt.Sprint("guess", i), "os_captcha_id", "AAAAAAAAAAAAAAAAAAAAAA", "os_captcha", "X")
+			})
+		}
+		synctest.Wait()
+		close(w.source.slowFind)
+		wg.Wait()
+		if binds := w.source.binds.Load() - before; binds > 3 {
+			t.Errorf("%d binds of wrong passwords, want at most 3", binds)
+		}
+	})
+}
+
 func TestDelayWithoutCaptcha(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *middleware.Config) { c.NoCaptcha = true })

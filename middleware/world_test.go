@@ -38,10 +38,14 @@ type meter struct {
 	findsHang, bindsHang atomic.Bool // questions wait for the end of their deadline
 	groupsHang           atomic.Bool
 	slow                 chan struct{} // a bind waits until it is closed; nil: no wait
+	slowFind             chan struct{} // so does a search
 }
 
 func (m *meter) Find(ctx context.Context, name string) (directory.Entry, error) {
 	m.finds.Add(1)
+	if m.slowFind != nil {
+		<-m.slowFind
+	}
 	if m.findsHang.Load() {
 		<-ctx.Done()
 	}
