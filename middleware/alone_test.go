@@ -224,6 +224,7 @@ func TestWhatAStrangerWasRefusedIsNobodyElses(t *testing.T) {
 	for i := range 5 {
 		w.from("198.51.100.7", "fred@example.org", fmt.Sprint("wrong", i))
 	}
+	w.from("192.0.2.1", "fred@example.org", "fredpass") // refused as nobody, for the moment
 	missing = false
 	if got := w.from("192.0.2.1", "fred@example.org", "fredpass"); got != 200 {
 		t.Errorf("the known caller: %d", got)

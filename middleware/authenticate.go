@@ -119,6 +119,9 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
 	}
 	res.User, res.Attempts = user, status
+	if outcome == attempts.Succeeded {
+		a.refusals.admit(c, res.Subject)
+	}
 	if a.limited && searched && failures(status) >= a.challengeAt {
 		a.refusals.add(c, res.Subject) // the next one will be refused
 	}
@@ -131,7 +134,8 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 // an integration that logs in by that alias. Who may go on is found first as
 // everybody is: a hanging directory must not hold reserved tries, for which
 // the rest of a crowd would wait. If a CAPTCHA was due and answered, knock
-// returns the subject that it was answered for.
+// returns the subject that it was answered for; an outage after that has burnt
+// the challenge, and the next try is shown another.
 func (a *Auth) knock(ctx context.Context, c Credentials, res *Accepted) (solvedFor string, err error) {
 	subject, ok := a.refusals.subject(c)
 	if !ok {

@@ -15,7 +15,10 @@ const (
 	// refusedFor is how long a refused name is answered without a look-up.
 	// Its end finds out about a name that has become somebody else's.
 	refusedFor = 15 * time.Minute
-	// maxRefused bounds what is remembered; strangers choose names and places.
+	// welcomeFor is how long it is remembered as whom a client logged in.
+	welcomeFor = 24 * time.Hour
+	// maxRefused bounds what is remembered of each kind; strangers choose
+	// names and places.
 	maxRefused = 8192
 )
 
@@ -25,6 +28,10 @@ const (
 type refusals struct {
 	mu    sync.Mutex
 	known map[refusedName]refusal
+	// welcome holds as whom clients logged in by a name. A directory node
+	// that misses their entry for a moment must not make them refused as
+	// somebody else for longer than that moment.
+	welcome map[refusedName]refusal
 }
 
 // A refusedName is a name as typed, in NFC, from one client: a spelling that
@@ -67,24 +74,44 @@ func (s *refusals) add(c Credentials, subject string) {
 	now, key := time.Now(), keyOf(c)
 	if k, ok := s.known[key]; ok && now.Before(k.until) && k.subject == subject {
 		return
-	} else if !ok && len(s.known) >= maxRefused {
-		s.thin(now)
 	}
-	if s.known == nil {
-		s.known = make(map[refusedName]refusal)
+	if w, ok := s.welcome[key]; ok && now.Before(w.until) && w.subject != subject {
+		return
+	}
+	put(&s.known, key, refusal{subject, now.Add(refusedFor)}, now)
+}
+
+// admit remembers as whom a client has logged in.
+func (s *refusals) admit(c Credentials, subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, key := time.Now(), keyOf(c)
+	if k, ok := s.known[key]; ok && k.subject != subject {
+		delete(s.known, key)
+	}
+	put(&s.welcome, key, refusal{subject, now.Add(welcomeFor)}, now)
+}
+
+// put keeps r under key in a bounded map.
+func put(m *map[refusedName]refusal, key refusedName, r refusal, now time.Time) {
+	if _, ok := (*m)[key]; !ok && len(*m) >= maxRefused {
+		thin(*m, now)
+	}
+	if *m == nil {
+		*m = make(map[refusedName]refusal)
 	}
 	// Clones: both may be pieces of a request body, with the password in it.
-	key.name = strings.Clone(key.name)
-	s.known[key] = refusal{strings.Clone(subject), now.Add(refusedFor)}
+	key.name, r.subject = strings.Clone(key.name), strings.Clone(r.subject)
+	(*m)[key] = r
 }
 
 // thin makes room: a few names go, those whose time is over and else any. Who
 // is forgotten costs one search more.
-func (s *refusals) thin(now time.Time) {
+func thin(m map[refusedName]refusal, now time.Time) {
 	looked := 0
-	for key, k := range s.known {
+	for key, k := range m {
 		if looked++; !now.Before(k.until) || looked == 1 {
-			delete(s.known, key)
+			delete(m, key)
 		}
 		if looked == 16 {
 			return

@@ -61,6 +61,31 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+func TestWhoWasWelcomeIsRefusedAsHimselfAlone(t *testing.T) {
+	mail := Credentials{Name: "fred@example.org"}
+	synctest.Test(t, func(t *testing.T) {
+		var s refusals
+		s.add(mail, "fred@example.org") // nobody's, so far
+		s.admit(mail, "fred")
+		if _, ok := s.subject(mail); ok {
+			t.Error("still refused as somebody else after a login")
+		}
+		s.add(mail, "fred@example.org")
+		if _, ok := s.subject(mail); ok {
+			t.Error("refused as somebody else")
+		}
+		s.add(mail, "fred")
+		if got, ok := s.subject(mail); !ok || got != "fred" {
+			t.Errorf("subject = %q, %v; want the user's own refusal", got, ok)
+		}
+		time.Sleep(welcomeFor)
+		s.add(mail, "fred@example.org")
+		if got, _ := s.subject(mail); got != "fred@example.org" {
+			t.Errorf("subject a day later = %q", got)
+		}
+	})
+}
+
 func TestRefusalsAreBounded(t *testing.T) {
 	var s refusals
 	for i := range 3 * maxRefused {
