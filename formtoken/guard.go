@@ -41,10 +41,9 @@ import (
 
 // Names that existing clients and pages of Jira rely on.
 const (
-	FieldName     = "atl_token"            // form field that carries the token
-	HeaderName    = "X-XSRF-Token"         // header that carries the token, and wins over the field
-	NoCheckHeader = "X-Atlassian-Token"    // header that scripts set to no-check
-	CookieName    = "atlassian.xsrf.token" // cookie by which scripts of a page may read the token; never compared
+	FieldName     = "atl_token"         // form field that carries the token
+	HeaderName    = "X-XSRF-Token"      // header that carries the token, and wins over the field
+	NoCheckHeader = "X-Atlassian-Token" // header that scripts set to no-check
 )
 
 // ErrCrossOrigin is returned for a request that another site's page has sent.

@@ -187,11 +187,9 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved 
 }
 
 // verify looks at the password and then at the groups, and says how the try
-// is to end. Unknown users cost the same bind as known ones.
+// is to end. Unknown users, of whom findErr tells, cost the same bind as known
+// ones.
 func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, findErr error) (*directory.User, attempts.Outcome, error) {
-	if findErr != nil && !errors.Is(findErr, directory.ErrNoUser) {
-		return nil, attempts.Abandoned, unavailable(findErr)
-	}
 	if c.Password == "" || len(c.Password) > maxPassword || errors.Is(findErr, directory.ErrBadName) {
 		return nil, attempts.Failed, directory.ErrBadCredentials // none of them ever leaves the process
 	}

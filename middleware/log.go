@@ -75,6 +75,7 @@ func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error)
 	}
 }
 
+// failures returns the count that the next try meets.
 func failures(s attempts.Status) int {
 	if s.Known {
 		return s.PairFailures

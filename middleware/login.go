@@ -161,11 +161,11 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 // what the page answers. A counted failure stays one, with or without a
 // picture; a refusal for want of a CAPTCHA that cannot be made is no verdict.
 func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginForm, subject string, err error) error {
-	refused := errors.Is(err, attempts.ErrChallenge)
+	due := errors.Is(err, attempts.ErrChallenge) // and not only for the next try
 	if !a.attempts.TakeChallenge(request.From(r.Context()).Client) {
 		// Without a limit one stranger could fill the store and leave nobody
 		// a challenge.
-		if refused {
+		if due {
 			err = &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
 			w.Header()[headerRetry] = []string{retryAfter(err)}
 			delete(w.Header(), headerDenied)
@@ -176,7 +176,7 @@ func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginFo
 	id, cerr := a.captcha.Create(r.Context(), subject)
 	if cerr != nil {
 		a.logUnknown(r, cerr)
-		if refused {
+		if due {
 			err = unavailable(cerr)
 			noVerdict(w.Header())
 			f.Message = outage
@@ -184,7 +184,7 @@ func (a *Auth) offerChallenge(w http.ResponseWriter, r *http.Request, f *LoginFo
 		return err
 	}
 	f.CaptchaID, f.CaptchaURL = id, f.Action+"?captcha="+id
-	if !refused {
+	if !due {
 		f.Message += " From now on the characters in the picture are needed, too."
 	}
 	return err
@@ -199,11 +199,7 @@ func (a *Auth) challengeDue(res Accepted, err error) bool {
 	if errors.Is(err, attempts.ErrChallenge) {
 		return true
 	}
-	f := res.Attempts.Failures
-	if res.Attempts.Known {
-		f = res.Attempts.PairFailures
-	}
-	return a.limited && errors.Is(err, directory.ErrBadCredentials) && f >= a.challengeAt
+	return a.limited && errors.Is(err, directory.ErrBadCredentials) && failures(res.Attempts) >= a.challengeAt
 }
 
 // message is what a person is told; it tells a guesser nothing more than the

@@ -42,7 +42,7 @@ type Record struct {
 	Identity any // *middleware.Identity; set before Auth by authtest
 
 	// Values are cut into the response header without allocation.
-	Values [6]string
+	Values [4]string
 }
 
 type contextKey struct{}
