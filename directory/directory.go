@@ -105,7 +105,7 @@ func (d *Directory) Find(ctx context.Context, name string) (Entry, error) {
 	}
 	e, err := d.source.Find(ctx, name)
 	if err != nil {
-		return Entry{}, verdict(err, ErrNoUser)
+		return Entry{Node: e.Node}, verdict(err, ErrNoUser)
 	}
 	return complete(e)
 }

@@ -171,14 +171,14 @@ func TestStatic(t *testing.T) {
 	if err != nil || fmt.Sprint(e) != fmt.Sprint(want) {
 		t.Errorf("Find: %+v, %v; want %+v", e, err, want)
 	}
-	g, err := s.Groups(t.Context(), e, false)
+	g, err := s.Groups(t.Context(), e)
 	if err != nil || !slices.Equal(g.Names, []string{"a", "b"}) || g.Node != "static" || g.Read.IsZero() {
 		t.Errorf("Groups: %+v, %v", g, err)
 	}
 	if _, err := s.Find(t.Context(), "frida"); !errors.Is(err, ErrNoUser) {
 		t.Errorf("unknown name: %v", err)
 	}
-	if _, err := s.Groups(t.Context(), Entry{ID: "uid=x"}, true); !errors.Is(err, ErrNoUser) {
+	if _, err := s.Groups(t.Context(), Entry{ID: "uid=x"}, staticNode); !errors.Is(err, ErrNoUser) {
 		t.Errorf("groups of an entry of another source: %v", err)
 	}
 	for _, tt := range []struct {
@@ -213,7 +213,7 @@ func TestStaticHonoursTheContext(t *testing.T) {
 	cancel()
 	_, errFind := s.Find(ctx, "fred")
 	_, errVerify := s.Verify(ctx, Entry{ID: "static:fred"}, "fredpass")
-	_, errGroups := s.Groups(ctx, Entry{ID: "static:fred"}, false)
+	_, errGroups := s.Groups(ctx, Entry{ID: "static:fred"})
 	for _, err := range []error{errFind, errVerify, errGroups} {
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)

@@ -43,7 +43,7 @@ func (f *fake) Find(ctx context.Context, name string) (Entry, error) {
 	case f.err != nil:
 		return Entry{}, f.err
 	case f.id == "":
-		return Entry{}, ErrNoUser
+		return Entry{Node: "n1"}, ErrNoUser
 	}
 	return f.entry(name), nil
 }
@@ -58,7 +58,7 @@ func (f *fake) Verify(ctx context.Context, e Entry, password string) (Entry, err
 	return e, f.err
 }
 
-func (f *fake) Groups(ctx context.Context, e Entry, other bool) (GroupSet, error) {
+func (f *fake) Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, error) {
 	f.mu.Lock()
 	f.reads++
 	f.now++
@@ -84,7 +84,7 @@ func (f *fake) Groups(ctx context.Context, e Entry, other bool) (GroupSet, error
 	if f.err != nil {
 		return GroupSet{}, f.err
 	}
-	return GroupSet{Names: f.groups, Node: "n1", Read: time.Now()}, nil
+	return GroupSet{Names: f.groups, Node: "n1", Preferred: true, Read: time.Now()}, nil
 }
 
 // newTest returns a Directory in front of a fake that knows everybody.

@@ -81,7 +81,7 @@ func (d *Directory) read(ctx context.Context, name string, e *Entry) (*User, err
 		}
 		e = &found
 	}
-	g, err := d.source.Groups(ctx, *e, false)
+	g, err := d.source.Groups(ctx, *e)
 	if err != nil {
 		return nil, verdict(err, ErrNoUser)
 	}

@@ -29,25 +29,35 @@ func (badNameError) Unwrap() error { return ErrNoUser }
 
 // A Source answers for people: which entry is this name, is this the
 // password, which groups. Implementations are safe for concurrent use, honour
-// ctx and its deadline, and never log or return a password.
+// ctx and its deadline, and never log or return a password. One that can
+// change passwords is also a [PasswordChanger], one with several servers a
+// [Reporter].
 type Source interface {
 	// Find returns the one entry that name stands for. It returns ErrNoUser
-	// when there is none or more than one, and ErrUnavailable when the
-	// directory cannot tell.
+	// when there is none or more than one, together with an Entry that holds
+	// only the Node that said so, and ErrUnavailable when the directory cannot
+	// tell.
 	Find(ctx context.Context, name string) (Entry, error)
 
 	// Verify checks password against the entry, with at most one bind, and
-	// returns the entry, completed by what could only be read afterwards. An
-	// empty password is ErrBadCredentials without asking. The zero Entry
-	// stands for an unknown user: Verify does the same work as for a wrong
-	// password and returns ErrBadCredentials.
+	// returns the entry, completed by what could only be read afterwards. A
+	// refusal for the state of the account is an *AccountError, which is
+	// ErrBadCredentials too. An empty password is ErrBadCredentials without
+	// asking. The zero Entry stands for an unknown user: Verify does the same
+	// work as for a wrong password and returns ErrBadCredentials.
 	Verify(ctx context.Context, e Entry, password string) (Entry, error)
 
 	// Groups returns the names of all groups of the entry, or an error:
-	// never a part of them. With other set it asks for a second opinion, from
-	// another node or at least over another connection. An empty set means
-	// that the directory knows the user to have no group.
-	Groups(ctx context.Context, e Entry, other bool) (GroupSet, error)
+	// never a part of them. An empty set means that the directory knows the
+	// user to have no group. It asks the node of the entry first.
+	//
+	// With asked it is a second opinion: asked names the nodes whose word is
+	// known, and another one is asked, in the order of preference. Where none
+	// is left that answers, one of them is asked again over a connection of
+	// its own. The entry is looked at there too: ErrNoUser means that it does
+	// not exist on that node, or is disabled. GroupSet.Node says who answered,
+	// also together with ErrNoUser.
+	Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, error)
 }
 
 // An Entry is a user as one directory node shows it.
@@ -59,14 +69,25 @@ type Entry struct {
 	Email       string
 	Node        string // the node that answered; all that this login asks goes there
 
-	// Groups holds the values of a memberOf-like attribute that came with the
-	// entry, for the source alone.
-	Groups []string
+	// Disabled reports that the directory has barred the account for good, as
+	// an administrator does; a lock that wrong passwords have set is none.
+	Disabled bool
+
+	// Notice is what the directory said about the password when it accepted
+	// it.
+	Notice PasswordNotice
+
+	// Attributes holds what the source has read with the entry, for the
+	// source alone. It is never modified.
+	Attributes map[string][]string
 }
 
 // A GroupSet is the complete set of groups of one user at one time.
 type GroupSet struct {
 	Names []string // sorted, without duplicates; never modified
 	Node  string   // the node that supplied them
-	Read  time.Time
+	// Preferred reports that Node is the most preferred of all that are
+	// configured, whether or not it is the one in use.
+	Preferred bool
+	Read      time.Time
 }

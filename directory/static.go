@@ -108,7 +108,7 @@ func (s *Static) Find(ctx context.Context, name string) (Entry, error) {
 	}
 	p, ok := s.people[foldName(name)]
 	if !ok {
-		return Entry{}, ErrNoUser
+		return Entry{Node: staticNode}, ErrNoUser
 	}
 	return p.entry, nil
 }
@@ -130,17 +130,17 @@ func (s *Static) Verify(ctx context.Context, e Entry, password string) (Entry, e
 	return p.entry, nil
 }
 
-// Groups returns the groups of the person; other changes nothing, since there
+// Groups returns the groups of the person; asked changes nothing, since there
 // is one node.
-func (s *Static) Groups(ctx context.Context, e Entry, other bool) (GroupSet, error) {
+func (s *Static) Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, error) {
 	if err := ctx.Err(); err != nil {
 		return GroupSet{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	p := s.byID(e.ID)
 	if p.entry.ID == "" {
-		return GroupSet{}, ErrNoUser
+		return GroupSet{Node: staticNode}, ErrNoUser
 	}
-	return GroupSet{Names: p.groups, Node: staticNode, Read: time.Now()}, nil
+	return GroupSet{Names: p.groups, Node: staticNode, Preferred: true, Read: time.Now()}, nil
 }
 
 func (s *Static) byID(id string) staticPerson {

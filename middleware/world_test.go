@@ -70,7 +70,7 @@ func (m *meter) Verify(ctx context.Context, e directory.Entry, password string) 
 	return m.Source.Verify(ctx, e, password)
 }
 
-func (m *meter) Groups(ctx context.Context, e directory.Entry, other bool) (directory.GroupSet, error) {
+func (m *meter) Groups(ctx context.Context, e directory.Entry, asked ...string) (directory.GroupSet, error) {
 	m.groups.Add(1)
 	if m.groupsHang.Load() {
 		<-ctx.Done()
@@ -78,7 +78,7 @@ func (m *meter) Groups(ctx context.Context, e directory.Entry, other bool) (dire
 	if m.down.Load() || m.groupsDown.Load() {
 		return directory.GroupSet{}, directory.ErrUnavailable
 	}
-	return m.Source.Groups(ctx, e, other)
+	return m.Source.Groups(ctx, e, asked...)
 }
 
 // contacts is how often the directory was asked about a password or a name.

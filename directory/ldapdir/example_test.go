@@ -43,7 +43,7 @@ func Example() {
 	fmt.Println(entry.Name, errors.Is(err, directory.ErrBadCredentials))
 	_, err = dir.Verify(ctx, entry, "geheim")
 	fmt.Println(entry.Name, err)
-	groups, err := dir.Groups(ctx, entry, false)
+	groups, err := dir.Groups(ctx, entry)
 	fmt.Println(groups.Names, err)
 	// Output:
 	// ann true

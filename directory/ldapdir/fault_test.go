@@ -44,7 +44,7 @@ func serve(t testing.TB, c ldapserver.Config) *ldapserver.Server {
 func verdictOf(ctx context.Context, d *ldapdir.Dir, ann directory.Entry, password string) (find, verify, groups error) {
 	_, find = d.Find(ctx, "ann")
 	_, verify = d.Verify(ctx, ann, password)
-	_, groups = d.Groups(ctx, ann, false)
+	_, groups = d.Groups(ctx, ann)
 	return find, verify, groups
 }
 
@@ -246,7 +246,7 @@ func TestSizeLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := d.Groups(t.Context(), e, false)
+	g, err := d.Groups(t.Context(), e)
 	mustBeUnavailable(t, "Groups", err)
 	if len(g.Names) != 0 {
 		t.Errorf("a part of the groups: %q", g.Names)
@@ -351,7 +351,7 @@ func TestEndlessAnswerIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.SetFault(ldapserver.Fault{Endless: true})
-	_, err = d.Groups(t.Context(), e, false)
+	_, err = d.Groups(t.Context(), e)
 	mustBeUnavailable(t, "Groups", err)
 }
 

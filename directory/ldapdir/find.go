@@ -31,10 +31,11 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 	var found directory.Entry
 	err = d.each(ctx, d.nodes, func(ctx context.Context, n *node) (again bool, err error) {
 		found, err = d.find(ctx, n, name)
+		found.Node = n.name
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {
-		return directory.Entry{}, err
+		return directory.Entry{Node: found.Node}, err
 	}
 	if err != nil {
 		return directory.Entry{}, unavailable(err)
@@ -86,7 +87,7 @@ func (d *Dir) entry(n *node, e *ldap.Entry) (directory.Entry, error) {
 		Node:        n.name,
 	}
 	if d.config.MemberOf {
-		out.Groups = e.GetEqualFoldAttributeValues("memberOf")
+		out.Attributes = map[string][]string{"memberOf": e.GetEqualFoldAttributeValues("memberOf")}
 	}
 	attribute := d.config.NameAttribute
 	if d.config.UserDNTemplate != "" {

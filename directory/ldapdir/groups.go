@@ -16,33 +16,40 @@ import (
 const maxGroups = 4096
 
 // Groups returns the names of all groups of the entry, asking the entry's node
-// first. With other set it asks the other nodes first, and where there is none
-// that works, the same one over a connection of its own. An entry that was
-// made from Config.UserDNTemplate and not verified is read first, and
-// [directory.ErrNoUser] says that it does not exist.
-func (d *Dir) Groups(ctx context.Context, e directory.Entry, other bool) (directory.GroupSet, error) {
+// first. With asked it is a second opinion, of a node that is not among them,
+// or where there is none that works, of one of them over a connection of its
+// own. An entry that was made from Config.UserDNTemplate and not verified is
+// read first, and [directory.ErrNoUser] says that it does not exist.
+func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (directory.GroupSet, error) {
 	ctx, end, err := d.begin(ctx)
 	if err != nil {
 		return directory.GroupSet{}, err
 	}
 	defer end()
 	nodes := d.order(e.Node)
-	if other && len(nodes) > 1 {
-		nodes = append(nodes[1:], nodes[0])
-	}
+	known := func(n *node) bool { return slices.Contains(asked, n.name) }
+	slices.SortStableFunc(nodes, func(a, b *node) int {
+		switch {
+		case known(a) == known(b):
+			return 0
+		case known(a):
+			return 1
+		}
+		return -1
+	})
 	var set directory.GroupSet
 	err = d.each(ctx, nodes, func(ctx context.Context, n *node) (bool, error) {
 		run := n.search
-		if other && n == nodes[len(nodes)-1] {
+		if known(n) {
 			run = n.searchFresh
 		}
 		began := time.Now()
-		names, err := d.groups(ctx, n, e, run, other)
-		set = directory.GroupSet{Names: names, Node: n.name, Read: began}
+		names, err := d.groups(ctx, n, e, run, len(asked) > 0)
+		set = directory.GroupSet{Names: names, Node: n.name, Preferred: n == d.nodes[0], Read: began}
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {
-		return directory.GroupSet{}, err
+		return directory.GroupSet{Node: set.Node}, err
 	}
 	if err != nil {
 		return directory.GroupSet{}, unavailable(err)
@@ -51,8 +58,8 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, other bool) (direct
 }
 
 // groups reads the groups from one node.
-func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner, other bool) ([]string, error) {
-	if e.Node == "" || other && d.config.MemberOf {
+func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner, second bool) ([]string, error) {
+	if e.Node == "" || second {
 		read, err := d.read(ctx, n, e.DN, run)
 		if hasCode(err, ldap.LDAPResultNoSuchObject) {
 			return nil, directory.ErrNoUser
@@ -86,14 +93,14 @@ func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner
 // memberOf returns the names in the DNs of the groups that came with the
 // entry, if they are to be used and each of them tells its name.
 func (d *Dir) memberOf(e directory.Entry) (names []string, ok bool) {
-	if !d.config.MemberOf || len(e.Groups) == 0 {
+	if !d.config.MemberOf || len(e.Attributes["memberOf"]) == 0 {
 		return nil, false
 	}
 	base, err := ldap.ParseDN(d.config.GroupBaseDN)
 	if err != nil {
 		return nil, false
 	}
-	for _, value := range e.Groups {
+	for _, value := range e.Attributes["memberOf"] {
 		dn, err := ldap.ParseDN(value)
 		if err != nil {
 			return nil, false

@@ -33,7 +33,7 @@ func TestServerLimits(t *testing.T) {
 		if err != nil || len(s.Groups("u00001")) < 4 {
 			t.Fatal(s.Groups("u00001"), err)
 		}
-		g, err := d.Groups(t.Context(), e, false)
+		g, err := d.Groups(t.Context(), e)
 		mustBeUnavailable(t, "Groups", err)
 		if len(g.Names) > 0 {
 			t.Errorf("a part of the groups: %q", g.Names)

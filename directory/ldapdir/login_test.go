@@ -38,7 +38,7 @@ func login(ctx context.Context, d *ldapdir.Dir, name, password string) (director
 	if e, err = d.Verify(ctx, e, password); err != nil {
 		return e, directory.GroupSet{}, err
 	}
-	g, err := d.Groups(ctx, e, false)
+	g, err := d.Groups(ctx, e)
 	return e, g, err
 }
 
@@ -169,7 +169,7 @@ func TestGroupsOfEveryKind(t *testing.T) {
 			if got := tt.server.Counts().Sub(before); got.Binds != 1 || got.Binds+got.Searches != tt.ops {
 				t.Errorf("%+v, want %d operations, one of them a bind", got, tt.ops)
 			}
-			if second, err := d.Groups(t.Context(), e, true); err != nil || !slices.Equal(second.Names, tt.want) {
+			if second, err := d.Groups(t.Context(), e, e.Node); err != nil || !slices.Equal(second.Names, tt.want) {
 				t.Errorf("second opinion %+v, %v", second, err)
 			}
 		})
@@ -188,11 +188,11 @@ func TestTemplate(t *testing.T) {
 	if err != nil || found.ID != e.ID || found.Node != "" {
 		t.Errorf("found %+v, logged in %+v, %v", found, e, err)
 	}
-	if g, err := d.Groups(t.Context(), found, false); err != nil || !slices.Equal(g.Names, []string{"staff"}) {
+	if g, err := d.Groups(t.Context(), found); err != nil || !slices.Equal(g.Names, []string{"staff"}) {
 		t.Errorf("%+v, %v", g, err)
 	}
 	gone, _ := d.Find(t.Context(), "gone")
-	if _, err := d.Groups(t.Context(), gone, false); !errors.Is(err, directory.ErrNoUser) {
+	if _, err := d.Groups(t.Context(), gone); !errors.Is(err, directory.ErrNoUser) {
 		t.Errorf("groups of nobody: %v", err)
 	}
 	if _, err := d.Verify(t.Context(), gone, "x"); !errors.Is(err, directory.ErrBadCredentials) {
