@@ -52,6 +52,14 @@ type Config struct {
 	// Timeout bounds one read of the groups, whoever waits for it. Zero means
 	// 5 seconds.
 	Timeout time.Duration
+	// UpdateAtLogin says which logins read the groups. Zero means all.
+	UpdateAtLogin UpdateAtLogin
+	// Lost is told of everybody who has lost groups, or is gone: end what
+	// they have by them. Nil means that nobody is told. It is called by the
+	// goroutine that has read the groups, after [Directory.User] shows the
+	// loss, and holds up no other user. It must not block for long, since
+	// Close waits for it, and must not call Close.
+	Lost func(Loss)
 	// Logger gets a line when reads for a user begin to fail and when they
 	// work again. Nil means none.
 	Logger *slog.Logger
@@ -81,6 +89,9 @@ func New(c Config) (*Directory, error) {
 	}
 	if c.TTL > 0 && c.StaleMax > 0 && c.StaleMax < c.TTL {
 		errs = append(errs, fmt.Errorf("directory: Config.StaleMax %v is less than TTL %v", c.StaleMax, c.TTL))
+	}
+	if c.UpdateAtLogin < UpdateAlways || c.UpdateAtLogin > UpdateNever {
+		errs = append(errs, fmt.Errorf("directory: Config.UpdateAtLogin is unknown: %d", c.UpdateAtLogin))
 	}
 	if c.Max < 0 {
 		errs = append(errs, fmt.Errorf("directory: Config.Max is negative: %d", c.Max))

@@ -46,49 +46,17 @@ func newDirectory(c Config) *Directory {
 	return d
 }
 
-// Login reads the groups of an entry that was found and verified, now, and
-// returns its user. When they cannot be read it returns the groups last known
-// of this same entry, with their age; when there are none younger than
-// Config.StaleMax, a user with unknown groups together with [ErrUnavailable].
-// [ErrNoUser] means that the entry has gone meanwhile.
-//
-// A caller whose ctx ends is answered so at once; the read goes on for others.
-func (d *Directory) Login(ctx context.Context, e Entry) (*User, error) {
-	if _, err := complete(e); err != nil {
-		return newUser(e, GroupSet{}), err
-	}
-	var err error
-	// A read that is under way may be of a namesake, or fail for a reason of
-	// its own node; then this login asks once itself.
-	for range 2 {
-		f, own := d.join(ctx, e.Name, &e)
-		if f == nil {
-			break
-		}
-		var u *User
-		if u, err = f.wait(ctx); err == nil && u.ID == e.ID {
-			return u, nil
-		}
-		if own || ctx.Err() != nil {
-			break
-		}
-	}
-	if errors.Is(err, ErrNoUser) {
-		return nil, err
-	}
-	return d.lastKnown(e, err)
-}
-
 // User returns the user of a live session: name is the canonical name and id
 // the [Entry.ID], both as [Directory.Login] returned them. Fresh groups cost a
-// look into a map; the package comment says what else can happen. The error
+// look into a map; the package comment says what else can happen. need is as
+// for Login, and counts when the groups are read for this request. The error
 // is
 //
 //   - [ErrNoUser], when the directory has no such entry any more, or its name
 //     is another entry's now: end the session;
 //   - [ErrUnavailable], together with a user whose groups are unknown, when
 //     there is no verdict: end nothing.
-func (d *Directory) User(ctx context.Context, name, id string) (*User, error) {
+func (d *Directory) User(ctx context.Context, name, id string, need ...string) (*User, error) {
 	now := time.Now()
 	if s := d.cached(name); s != nil {
 		u := s.user.Load()
@@ -106,13 +74,13 @@ func (d *Directory) User(ctx context.Context, name, id string) (*User, error) {
 			return nil, errNamesake
 		}
 	}
-	return d.await(ctx, name, id)
+	return d.await(ctx, name, id, need)
 }
 
 // await waits for a read, and falls back to what is known.
-func (d *Directory) await(ctx context.Context, name, id string) (*User, error) {
+func (d *Directory) await(ctx context.Context, name, id string, need []string) (*User, error) {
 	err := errPaused
-	if f, _ := d.join(ctx, name, nil); f != nil {
+	if f, _ := d.join(ctx, name, nil, need); f != nil {
 		var u *User
 		if u, err = f.wait(ctx); err == nil {
 			if u.ID != id {
@@ -151,6 +119,15 @@ func (d *Directory) lastKnown(e Entry, err error) (*User, error) {
 		err = errPaused
 	}
 	return newUser(e, GroupSet{}), verdict(err, ErrUnavailable)
+}
+
+// Nodes returns the servers of the source in the order of preference, or nil
+// when it is no [Reporter]. It asks nobody.
+func (d *Directory) Nodes() []NodeState {
+	if r, ok := d.source.(Reporter); ok {
+		return r.Nodes()
+	}
+	return nil
 }
 
 // Forget drops what is known of the user with this canonical name, so that

@@ -9,6 +9,7 @@ import (
 
 // A flight is one read of one user that any number of callers wait for.
 type flight struct {
+	need []string      // groups of which one was needed
 	done chan struct{} // closed when user and err are set
 	user *User
 	err  error
@@ -27,7 +28,7 @@ func (f *flight) wait(ctx context.Context) (*User, error) {
 // join returns the read of name that is under way, or starts one, or returns
 // nil when none may begin. With an entry it is a login: that reads this entry
 // and does not mind a pause. own reports that this caller has started it.
-func (d *Directory) join(ctx context.Context, name string, e *Entry) (f *flight, own bool) {
+func (d *Directory) join(ctx context.Context, name string, e *Entry, need []string) (f *flight, own bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.slot(name)
@@ -43,7 +44,7 @@ func (d *Directory) join(ctx context.Context, name string, e *Entry) (f *flight,
 	}
 	// The caller's values stay, for traces; its end does not count, since
 	// others may wait for the same read.
-	return d.start(context.WithoutCancel(ctx), s, e), true
+	return d.start(context.WithoutCancel(ctx), s, e, need), true
 }
 
 // renew starts a read that nobody waits for.
@@ -51,13 +52,14 @@ func (d *Directory) renew(s *slot) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed && !s.gone && s.flight == nil && s.due(time.Now()) {
-		d.start(d.ctx, s, nil)
+		d.start(d.ctx, s, nil, nil)
 	}
 }
 
 // start begins the read. The caller holds mu and has checked closed.
-func (d *Directory) start(ctx context.Context, s *slot, e *Entry) *flight {
+func (d *Directory) start(ctx context.Context, s *slot, e *Entry, need []string) *flight {
 	f := s.fly()
+	f.need = need
 	if e != nil {
 		e = new(*e) // not the caller's variable
 	}
@@ -65,8 +67,15 @@ func (d *Directory) start(ctx context.Context, s *slot, e *Entry) *flight {
 		ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 		defer cancel()
 		defer context.AfterFunc(d.ctx, cancel)()
+		began := time.Now()
 		u, err := d.read(ctx, s.name, e)
-		d.land(s, f, u, err)
+		if e != nil && err == nil {
+			d.config.Logger.Debug("updating groups on login", "user", s.name, "node", u.Node, "groups", len(u.Groups), "took", time.Since(began))
+		}
+		loss := d.land(s, f, u, err, e != nil)
+		if loss != nil && d.config.Lost != nil {
+			d.config.Lost(*loss)
+		}
 	})
 	return f
 }
@@ -93,9 +102,16 @@ func (d *Directory) read(ctx context.Context, name string, e *Entry) (*User, err
 }
 
 // land ends a read: it keeps what was read and wakes who waits.
-func (d *Directory) land(s *slot, f *flight, u *User, err error) {
+func (d *Directory) land(s *slot, f *flight, u *User, err error, login bool) (loss *Loss) {
 	d.mu.Lock()
 	now := time.Now()
+	old := s.user.Load()
+	if err == nil && !login && old != nil && old.ID == u.ID {
+		u.Notice = old.Notice // a search is told nothing about the password
+	}
+	if old != nil && !s.gone {
+		loss = lossOf(old, u, err)
+	}
 	s.flight = nil
 	switch {
 	case err == nil:
@@ -117,6 +133,27 @@ func (d *Directory) land(s *slot, f *flight, u *User, err error) {
 	d.report(s.name, err)
 	f.user, f.err = u, err
 	close(f.done)
+	return loss
+}
+
+// lossOf returns what old had and u has not, or nil.
+func lossOf(old, u *User, err error) *Loss {
+	switch {
+	case errors.Is(err, ErrNoUser):
+		return &Loss{User: old.Name, ID: old.ID, Groups: old.Groups, Gone: true}
+	case err != nil || u.ID != old.ID:
+		return nil
+	}
+	var lost []string
+	for _, g := range old.Groups {
+		if !u.In(g) {
+			lost = append(lost, g)
+		}
+	}
+	if lost == nil {
+		return nil
+	}
+	return &Loss{User: old.Name, ID: old.ID, Groups: lost}
 }
 
 // miss remembers for a moment that the directory had no such entry, or the

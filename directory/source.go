@@ -56,7 +56,7 @@ type Source interface {
 	// is left that answers, one of them is asked again over a connection of
 	// its own. The entry is looked at there too: ErrNoUser means that it does
 	// not exist on that node, or is disabled. GroupSet.Node says who answered,
-	// also together with ErrNoUser.
+	// and Preferred what it says, also together with ErrNoUser.
 	Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, error)
 }
 

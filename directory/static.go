@@ -138,7 +138,7 @@ func (s *Static) Groups(ctx context.Context, e Entry, asked ...string) (GroupSet
 	}
 	p := s.byID(e.ID)
 	if p.entry.ID == "" {
-		return GroupSet{Node: staticNode}, ErrNoUser
+		return GroupSet{Node: staticNode, Preferred: true}, ErrNoUser
 	}
 	return GroupSet{Names: p.groups, Node: staticNode, Preferred: true, Read: time.Now()}, nil
 }

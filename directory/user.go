@@ -21,6 +21,9 @@ type User struct {
 	GroupsRead time.Time
 	// Node is the directory node that supplied the groups.
 	Node string
+
+	// Notice is what the directory said about the password at the last login.
+	Notice PasswordNotice
 }
 
 // GroupsKnown reports whether Groups is what the directory said, at most
@@ -58,5 +61,6 @@ func newUser(e Entry, g GroupSet) *User {
 		Groups:      g.Names,
 		GroupsRead:  g.Read,
 		Node:        g.Node,
+		Notice:      e.Notice,
 	}
 }

@@ -206,7 +206,7 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	if err != nil {
 		return nil, attempts.Abandoned, unavailable(err)
 	}
-	user, err := a.directory.Login(ctx, e)
+	user, err := a.directory.Login(ctx, e, a.access...)
 	if err != nil {
 		return nil, attempts.Abandoned, unavailable(err)
 	}

@@ -153,7 +153,7 @@ func (a *Auth) fromCookie(s *state, r *http.Request) {
 // live session. An outage ends no session and takes no right away; it only
 // leaves open what nobody can know.
 func (a *Auth) fromDirectory(s *state, r *http.Request, p session.Principal) {
-	u, err := a.directory.User(r.Context(), p.User, p.ID)
+	u, err := a.directory.User(r.Context(), p.User, p.ID, a.access...)
 	id := &s.identity
 	switch {
 	case errors.Is(err, directory.ErrNoUser):

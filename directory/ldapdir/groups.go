@@ -49,7 +49,7 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {
-		return directory.GroupSet{Node: set.Node}, err
+		return directory.GroupSet{Node: set.Node, Preferred: set.Preferred}, err
 	}
 	if err != nil {
 		return directory.GroupSet{}, unavailable(err)

@@ -1,0 +1,120 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// UpdateAtLogin says which logins read the groups.
+type UpdateAtLogin int
+
+const (
+	// UpdateAlways lets every login read them.
+	UpdateAlways UpdateAtLogin = iota
+	// UpdateNewUsers lets a login read them when none are known that may be
+	// used, or none of the needed groups is among them; else they are as old
+	// as for a request.
+	UpdateNewUsers
+	// UpdateNever lets a login read them only when it needs a group and none
+	// are known, or none of the needed ones is among them. Without need, a
+	// login returns what is known, of whatever age, or unknown groups and no
+	// error; the first request reads them.
+	UpdateNever
+)
+
+// Login reads the groups of an entry that was found and verified, now, and
+// returns its user; Config.UpdateAtLogin can spare reads. need are groups of
+// which the user must have one: with none of them the user is returned without
+// an error if that is certain, and it is for the caller to refuse.
+//
+// When the groups cannot be read it returns the groups last known of this same
+// entry, with their age; when there are none younger than Config.StaleMax, or
+// none of the needed ones among them, a user with unknown groups together with
+// [ErrUnavailable]. [ErrNoUser] means that the entry has gone meanwhile.
+//
+// A caller whose ctx ends is answered so at once; the read goes on for others.
+func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, error) {
+	if _, err := complete(e); err != nil {
+		return newUser(e, GroupSet{}), err
+	}
+	if u := d.spare(e, need); u != nil {
+		return u, nil
+	}
+	var err error
+	// A read that is under way may be of a namesake, need other groups, or
+	// fail for a reason of its own node; then this login asks once itself.
+	for range 2 {
+		f, own := d.join(ctx, e.Name, &e, need)
+		if f == nil {
+			break
+		}
+		var u *User
+		u, err = f.wait(ctx)
+		if err == nil && u.ID == e.ID && (own || has(u, need) || slices.Equal(f.need, need)) {
+			return u, nil
+		}
+		if own || ctx.Err() != nil {
+			break
+		}
+	}
+	if errors.Is(err, ErrNoUser) {
+		return nil, err
+	}
+	u, err := d.lastKnown(e, err)
+	if err == nil && !has(u, need) {
+		// Groups of some time ago refuse nobody.
+		return newUser(e, GroupSet{}), errPaused
+	}
+	return u, err
+}
+
+// has reports whether u has one of the groups that are needed, if any are.
+func has(u *User, need []string) bool {
+	return len(need) == 0 || u.In(need...)
+}
+
+// spare returns the user of a login that reads nothing, or nil when it must.
+func (d *Directory) spare(e Entry, need []string) *User {
+	if d.config.UpdateAtLogin == UpdateAlways {
+		return nil
+	}
+	never := d.config.UpdateAtLogin == UpdateNever
+	s, now := d.cached(e.Name), time.Now()
+	if s == nil || !d.usable(s, e.ID, never, now) {
+		if never && len(need) == 0 {
+			return newUser(e, GroupSet{})
+		}
+		return nil
+	}
+	u := d.notice(s, e)
+	if !has(u, need) {
+		return nil
+	}
+	s.touch()
+	if !never && now.Sub(u.GroupsRead) > d.config.TTL/2 && s.due(now) {
+		d.renew(s)
+	}
+	return u
+}
+
+// usable reports whether a login may do with what is known.
+func (d *Directory) usable(s *slot, id string, stale bool, now time.Time) bool {
+	u := s.user.Load()
+	age := now.Sub(u.GroupsRead)
+	return u.ID == id && (age < d.config.TTL || stale && age < d.config.StaleMax)
+}
+
+// notice keeps what this login was told about the password.
+func (d *Directory) notice(s *slot, e Entry) *User {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	u := s.user.Load()
+	if u.ID == e.ID && u.Notice != e.Notice {
+		u = new(*u)
+		u.Notice = e.Notice
+		s.user.Store(u)
+	}
+	return u
+}
