@@ -119,7 +119,8 @@ func (a aliases) Find(ctx context.Context, name string) (directory.Entry, error)
 	return a.Source.Find(ctx, strings.TrimSuffix(name, "@example.org"))
 }
 
-func aliased(c *middleware.Config) { c.Directory = aliases{c.Directory} }
+// aliased also makes every request a login: its tests are about those.
+func aliased(c *middleware.Config) { c.Directory, c.NoProofs = aliases{c.Directory}, true }
 
 func TestSpellingsOfOneUserShareOneCount(t *testing.T) {
 	w := newWorld(t, aliased)
@@ -218,7 +219,7 @@ func (w *world) from(remote, name, password string) int {
 // that once the entry is found again.
 func TestWhatAStrangerWasRefusedIsNobodyElses(t *testing.T) {
 	missing := false
-	w := newWorld(t, func(c *middleware.Config) { c.Directory = forgetful{aliases{c.Directory}, &missing} })
+	w := newWorld(t, func(c *middleware.Config) { c.Directory, c.NoProofs = forgetful{aliases{c.Directory}, &missing}, true })
 	w.from("192.0.2.1", "fred@example.org", "fredpass")
 	missing = true
 	for i := range 5 {
@@ -247,7 +248,7 @@ func (f forgetful) Find(ctx context.Context, name string) (directory.Entry, erro
 // TestKnockingTellsNothing: the cost of a refusal, and so its time, is the
 // same for somebody who logs in elsewhere meanwhile and for nobody.
 func TestKnockingTellsNothing(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(c *middleware.Config) { c.NoProofs = true })
 	w.from("192.0.2.1", "alice", "right")
 	cost := map[string]int64{}
 	for i := range 3 {

@@ -60,6 +60,7 @@ type Auth struct {
 
 	closing    []io.Closer // what New has made
 	tries      flights
+	proofs     *proofs
 	refusals   refusals
 	ignored    ignoredProxies
 	requests   atomic.Uint64
@@ -87,6 +88,7 @@ func New(c Config) (*Auth, error) {
 		loginTimeout:   c.LoginTimeout,
 		basicChallenge: `Basic realm="` + c.Realm + `", charset="UTF-8"`,
 		loginPage:      c.LoginPage,
+		proofs:         newProofs(c.ProofTTL),
 		log:            c.Logger.With("component", "security"),
 	}
 	if err := errors.Join(append(errs, a.rooms(c))...); err != nil {
@@ -100,6 +102,7 @@ func New(c Config) (*Auth, error) {
 func (a *Auth) fillIn(c *Config) {
 	orString(&a.cookieName, "JSESSIONID")
 	c.Session.Path = a.context // "" means "/"
+	c.Session.Revoked = func(user string) { a.proofs.forget(attempts.Fold(user)) }
 	a.limited, a.challengeAt = !c.Attempts.InsecureUnlimited, c.Attempts.Max
 	c.FormToken.Secret, c.FormToken.BasePath = sessionSecret, a.context
 	if c.FormToken.Denied == nil {
@@ -171,6 +174,16 @@ func (a *Auth) Sessions() *session.Manager { return a.sessions }
 
 // Attempts returns the counter of failed logins, to show and reset counts.
 func (a *Auth) Attempts() *attempts.Counter { return a.attempts }
+
+// Forget drops what is remembered of the user with this canonical name: groups,
+// which the next request reads again, and Basic passwords found right. Call it
+// after the application itself has changed the user's groups or password. It
+// ends no session; Sessions().RevokeUser does, and forgets the passwords, too.
+// Other processes remember them until their time is over.
+func (a *Auth) Forget(user string) {
+	a.directory.Forget(user)
+	a.proofs.forget(attempts.Fold(user))
+}
 
 // FormToken returns a fresh XSRF token for a form or script of this response,
 // to be put into a field formtoken.FieldName ("atl_token"). It returns ""

@@ -59,6 +59,8 @@ type Accepted struct {
 	// Attempts is what is known about Subject after the try; zero when the
 	// try was refused before the password was looked at.
 	Attempts attempts.Status
+
+	stamp uint64 // for a proof of this login
 }
 
 // Authenticate checks credentials. Every door goes through it: form, session
@@ -103,6 +105,7 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		return res, unavailable(findErr)
 	}
 	res.Subject = subjectOf(c.Name, entry, findErr)
+	res.stamp = a.proofs.miss(res.Subject, c)
 	solved := solvedFor != "" && solvedFor == res.Subject
 	t, err := a.begin(ctx, c, res.Subject, &solved)
 	// A name that cannot be one may be very long, and costs no search anyway.

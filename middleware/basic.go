@@ -3,6 +3,7 @@ package middleware
 import (
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/seed-244866eb/gatehouse/attempts"
+	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/internal/request"
 )
 
@@ -101,16 +103,59 @@ func (a *Auth) fromBasic(w http.ResponseWriter, r *http.Request, s *state) bool 
 		a.failBasic(w, r, reasonFailed, http.StatusUnauthorized)
 		return false
 	}
-	c := Credentials{Name: name, Password: password}
-	res, err := a.login(w, r, c)
-	a.logLogin(r, c, res, err)
+	user, err := a.basicUser(w, r, Credentials{Name: name, Password: password, Client: s.Client, Uncertain: s.HeaderIgnored})
 	if err != nil {
 		a.refuseBasic(w, r, err)
 		return false
 	}
 	s.identity.Unknown, s.identity.denied = false, false
-	s.identity.User, s.identity.AuthType, s.identity.LoginReason = res.User, authBasic, reasonOK
+	s.identity.User, s.identity.AuthType, s.identity.LoginReason = user, authBasic, reasonOK
 	return true
+}
+
+// basicUser returns the user of Basic credentials: remembered, or by a login.
+func (a *Auth) basicUser(w http.ResponseWriter, r *http.Request, c Credentials) (*directory.User, error) {
+	user, err := a.proven(r, c)
+	if user != nil {
+		noStore(w.Header())
+		return user, nil
+	}
+	var res Accepted
+	if err == nil {
+		res, err = a.login(w, r, c)
+	}
+	a.logLogin(r, c, res, err)
+	if err != nil {
+		return nil, err
+	}
+	a.proofs.put(c, res)
+	return res.User, nil
+}
+
+// proven returns the user of credentials that were right a moment ago, and nil
+// when they must be looked at. Nobody is refused here but for an outage: who
+// has lost his access, or his entry, is told so by the login that follows.
+//
+// The log has one PASSED line for the login that was remembered and none for
+// these: a client that sends ten requests a second would bury everything else,
+// and nothing was authenticated that had not been.
+func (a *Auth) proven(r *http.Request, c Credentials) (*directory.User, error) {
+	p, ok := a.proofs.find(c)
+	if !ok {
+		return nil, nil
+	}
+	user, err := a.recall(r.Context(), p)
+	switch {
+	case errors.Is(err, directory.ErrNoUser), errors.Is(err, ErrAccessDenied):
+		a.proofs.forget(attempts.Fold(p.User))
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	if a.log.Enabled(r.Context(), slog.LevelDebug) {
+		a.log.Debug("The password of '"+clip(c.Name)+"' is remembered as right.", a.attrs(r, p.User)...)
+	}
+	return user, nil
 }
 
 // refuseBasic answers Basic credentials that were not accepted.

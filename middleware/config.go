@@ -65,8 +65,9 @@ type Config struct {
 
 	// Session, Attempts, Captcha and FormToken configure the packages of
 	// these names. New fills in what follows from the rest: Session.Path,
-	// Attempts.Challenge, Attempts.LoginTimeout, FormToken.Secret and
-	// FormToken.BasePath, which must be empty, and each Store if Store is set.
+	// Session.Revoked, Attempts.Challenge, Attempts.LoginTimeout,
+	// FormToken.Secret and FormToken.BasePath, which must be empty, and each
+	// Store if Store is set.
 	Session   session.Config
 	Attempts  attempts.Config
 	Captcha   captcha.Config
@@ -83,6 +84,18 @@ type Config struct {
 	// how long the last known ones serve during an outage. Zero means 5
 	// minutes and 8 hours.
 	GroupTTL, GroupStaleMax time.Duration
+
+	// ProofTTL is how long a password that Basic credentials have brought is
+	// remembered as right, for the same name from the same client: so long it
+	// costs no bind, the directory's word on a changed password counts from
+	// its end on, and these requests are no logins of their own in log and
+	// history. Groups count as for a session. Zero means one minute. Pages
+	// and the session resource always ask the directory.
+	ProofTTL time.Duration
+
+	// NoProofs remembers none: every request with Basic credentials is a
+	// login.
+	NoProofs bool
 
 	// LoginTimeout bounds one whole login, all calls to directory and store
 	// together. Zero means 5 seconds.
@@ -107,6 +120,9 @@ func (c Config) defaults() Config {
 	orString(&c.Realm, "protected-area")
 	if c.LoginTimeout == 0 {
 		c.LoginTimeout = 5 * time.Second
+	}
+	if c.ProofTTL == 0 && !c.NoProofs {
+		c.ProofTTL = time.Minute
 	}
 	c.Attempts.LoginTimeout = c.LoginTimeout
 	if c.Attempts.Max == 0 {
@@ -155,11 +171,14 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		d     *time.Duration
-	}{{"LoginTimeout", &c.LoginTimeout}, {"GroupTTL", &c.GroupTTL}, {"GroupStaleMax", &c.GroupStaleMax}} {
+	}{{"LoginTimeout", &c.LoginTimeout}, {"GroupTTL", &c.GroupTTL}, {"GroupStaleMax", &c.GroupStaleMax}, {"ProofTTL", &c.ProofTTL}} {
 		if *d.d < 0 {
 			errs = append(errs, fmt.Errorf("middleware: Config.%s is negative: %v", d.field, *d.d))
 			*d.d = 0
 		}
+	}
+	if c.NoProofs && c.ProofTTL > 0 {
+		errs = append(errs, errors.New("middleware: Config.ProofTTL is set, and NoProofs, too"))
 	}
 	if slices.Contains(c.AccessGroups, "") {
 		errs = append(errs, errors.New("middleware: Config.AccessGroups holds an empty name"))
@@ -180,6 +199,7 @@ func (c *Config) checkFilledIn() error {
 		hint  string
 	}{
 		{"Session.Path", c.Session.Path != "", "it is the path of BaseURL"},
+		{"Session.Revoked", c.Session.Revoked != nil, "New needs it itself"},
 		{"Attempts.LoginTimeout", c.Attempts.LoginTimeout != 0, "it is LoginTimeout"},
 		{"Attempts.Challenge", c.Attempts.Challenge, "it is the opposite of NoCaptcha"},
 		{"FormToken.Secret", c.FormToken.Secret != nil, "it is that of the session"},

@@ -17,7 +17,7 @@ import (
 func TestNewReportsAllFaults(t *testing.T) {
 	c := middleware.Config{
 		BaseURL: "jira.example.com/jira", LoginPath: "login", LogoutPath: "//logout", HomePath: "/?home",
-		AccessGroups: []string{""}, LoginTimeout: -time.Second, Realm: `a"b`,
+		AccessGroups: []string{""}, LoginTimeout: -time.Second, ProofTTL: -1, Realm: `a"b`,
 	}
 	c.Session.Name = "a;b"
 	c.Attempts.Max = 1000
@@ -29,7 +29,7 @@ func TestNewReportsAllFaults(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Config.Directory is required", `"jira.example.com/jira"`, `Config.LoginPath "login"`, `Config.LogoutPath "//logout"`, `Config.HomePath "/?home"`,
-		"Config.AccessGroups", "Config.LoginTimeout", "Config.Realm", "a;b", "1000", "Lifetime", `"*"`,
+		"Config.AccessGroups", "Config.LoginTimeout", "Config.ProofTTL", "Config.Realm", "a;b", "1000", "Lifetime", `"*"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
@@ -65,6 +65,8 @@ func TestNewRefusesWhatItWouldOverwrite(t *testing.T) {
 		{"two deadlines", func(c *middleware.Config) { c.Attempts.LoginTimeout = time.Second }, "Config.Attempts.LoginTimeout"},
 		{"a challenge", func(c *middleware.Config) { c.Attempts.Challenge = true }, "Config.Attempts.Challenge"},
 		{"a secret", func(c *middleware.Config) { c.FormToken.Secret = func(*http.Request) []byte { return nil } }, "Config.FormToken.Secret"},
+		{"a revocation", func(c *middleware.Config) { c.Session.Revoked = func(string) {} }, "Config.Session.Revoked"},
+		{"proofs and none", func(c *middleware.Config) { c.NoProofs, c.ProofTTL = true, time.Second }, "Config.ProofTTL"},
 		{"two stores", func(c *middleware.Config) {
 			c.Session.Store = store
 			c.Store = oneStore{store, attempts.NewMemory(attempts.MemoryConfig{}), captcha.NewMemory(captcha.MemoryConfig{})}

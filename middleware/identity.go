@@ -153,21 +153,34 @@ func (a *Auth) fromCookie(s *state, r *http.Request) {
 // live session. An outage ends no session and takes no right away; it only
 // leaves open what nobody can know.
 func (a *Auth) fromDirectory(s *state, r *http.Request, p session.Principal) {
-	u, err := a.directory.User(r.Context(), p.User, p.ID, a.access...)
+	u, err := a.recall(r.Context(), p)
 	id := &s.identity
 	switch {
-	case errors.Is(err, directory.ErrNoUser):
-		return // gone from the directory: the cookie is a dead one
-	case err != nil && (u == nil || len(a.access) > 0):
-		id.Unknown, s.trouble = true, err
-		return
-	}
-	if len(a.access) > 0 && !u.In(a.access...) {
+	case err == nil:
+		id.User, id.AuthType, id.LoginReason = u, authCookie, reasonOK
+	case errors.Is(err, directory.ErrNoUser): // the cookie is a dead one
+	case errors.Is(err, ErrAccessDenied):
 		id.denied = true
 		id.LoginReason = reasonNoAccess
-		return
+	default:
+		id.Unknown, s.trouble = true, err
 	}
-	id.User, id.AuthType, id.LoginReason = u, authCookie, reasonOK
+}
+
+// recall returns a user who has logged in before as the directory shows him
+// today, or ErrNoUser, ErrAccessDenied, or no verdict. Groups that are unknown
+// are one only where the application depends on them.
+func (a *Auth) recall(ctx context.Context, p session.Principal) (*directory.User, error) {
+	u, err := a.directory.User(ctx, p.User, p.ID, a.access...)
+	switch {
+	case errors.Is(err, directory.ErrNoUser):
+		return nil, err
+	case err != nil && (u == nil || len(a.access) > 0):
+		return nil, unavailable(err)
+	case len(a.access) > 0 && !u.In(a.access...):
+		return nil, ErrAccessDenied
+	}
+	return u, nil
 }
 
 // mayPass refuses what may not reach the application: an unsafe request whose

@@ -41,14 +41,16 @@ func TestLockoutSequences(t *testing.T) {
 		if lockoutElsewhere[row.ID] != "" {
 			continue
 		}
-		t.Run(row.ID, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { row.run(t) })
-		})
+		for _, proofs := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, proofs=%v", row.ID, proofs), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { row.run(t, proofs) })
+			})
+		}
 	}
 }
 
-func (row lockoutRow) run(t *testing.T) {
-	w := newWorld(t, func(c *middleware.Config) { c.Attempts.Max = row.Max })
+func (row lockoutRow) run(t *testing.T, proofs bool) {
+	w := newWorld(t, func(c *middleware.Config) { c.Attempts.Max, c.NoProofs = row.Max, !proofs })
 	var cookie string
 	for i, s := range row.Steps {
 		switch s.Do {

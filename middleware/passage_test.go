@@ -280,7 +280,7 @@ func TestIgnoredProxyIsNoKnownCaller(t *testing.T) {
 		{"behind an ignored proxy nobody is known", http.Header{"X-Forwarded-For": {"203.0.113.7"}}, 403},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newWorld(t, func(c *middleware.Config) { c.NoProofs = true })
 			from := func(remote, password string) int {
 				r := httptest.NewRequest("GET", "http://jira.example.com/rest/open", nil)
 				r.RemoteAddr = remote

@@ -56,6 +56,9 @@ func (m *Manager) cellOf(t ticket) *Session {
 // sessions of this user alone, however many others there are, and goes on
 // past one that cannot be deleted; the error then joins what failed.
 func (m *Manager) RevokeUser(ctx context.Context, user string) error {
+	if m.revoked != nil {
+		m.revoked(user)
+	}
 	records, err := m.store.List(ctx, shardOf(user), user)
 	if err != nil {
 		return fmt.Errorf("session: list: %w", err)

@@ -68,6 +68,11 @@ type Config struct {
 	// minutes; less than a second is an error.
 	Idle time.Duration
 
+	// Revoked is called with the user's name when RevokeUser begins, so that
+	// whatever else keeps somebody logged in can end, too. It must not block.
+	// Nil means nobody is told.
+	Revoked func(user string)
+
 	// Lifetime ends a session that long after its login, however busy it is.
 	// Zero means 12 hours; less than a second or over a century is an error.
 	Lifetime time.Duration
@@ -83,6 +88,7 @@ type Manager struct {
 	secure   bool // whatever the scheme
 	idle     time.Duration
 	lifetime time.Duration
+	revoked  func(user string)
 }
 
 // A Principal is who a session belongs to.
@@ -108,6 +114,7 @@ func New(c Config) (*Manager, error) {
 		secure:   c.AlwaysSecure || hasPrefixFold(c.Name, hostPrefix) || hasPrefixFold(c.Name, securePrefix),
 		idle:     c.Idle,
 		lifetime: c.Lifetime,
+		revoked:  c.Revoked,
 	}, nil
 }
 
