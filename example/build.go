@@ -135,6 +135,8 @@ func configure(o options, log *slog.Logger) middleware.Config {
 		BaseURL:      o.baseURL.text,
 		AccessGroups: o.accessGroups,
 		GroupTTL:     o.groupTTL,
+		ProofTTL:     o.proofTTL,
+		NoProofs:     o.proofTTL == 0,
 		LoginTimeout: o.ldapTimeout,
 		Logger:       log,
 	}

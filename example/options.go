@@ -41,7 +41,7 @@ type options struct {
 	adminGroup     string
 
 	sessionIdle, sessionLifetime time.Duration
-	groupTTL                     time.Duration
+	groupTTL, proofTTL           time.Duration
 
 	logFormat string
 	logLevel  slog.Level
@@ -69,6 +69,7 @@ func (o *options) flags() *flag.FlagSet {
 	durationFlag(fs, &o.sessionIdle, "session-idle", 30*time.Minute, "end a session that was not used for `D`")
 	durationFlag(fs, &o.sessionLifetime, "session-lifetime", 12*time.Hour, "end a session `D` after the login")
 	durationFlag(fs, &o.groupTTL, "group-ttl", 5*time.Minute, "cached groups count as fresh for `D`")
+	durationFlag(fs, &o.proofTTL, "proof-ttl", time.Minute, "remember for `D` that a password of Basic credentials was right; 0 asks the directory each time")
 	fs.StringVar(&o.logFormat, "log-format", "text", "write the log as `FORMAT`: text or json")
 	fs.Var((*level)(&o.logLevel), "log-level", "log from `LEVEL` on: debug, info, warn or error (default info)")
 	fs.Var((*toggle)(&o.bare), "bare", "the same pages with no gatehouse handler at all, open to everybody, for comparison of speed")
@@ -102,6 +103,7 @@ func (o *options) check() error {
 		checkSecond("-session-idle", o.sessionIdle),
 		checkSecond("-session-lifetime", o.sessionLifetime),
 		checkPositive("-group-ttl", o.groupTTL),
+		checkNotNegative("-proof-ttl", o.proofTTL),
 		checkGiven("-ldap-base", o.ldapBase),
 		checkGiven("-admin-group", o.adminGroup),
 		o.checkAttempts(),
@@ -164,6 +166,13 @@ func checkOneOf(name, value string, allowed ...string) error {
 func checkPositive(name string, d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%s: %v is not positive", name, d)
+	}
+	return nil
+}
+
+func checkNotNegative(name string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s: %v is negative", name, d)
 	}
 	return nil
 }

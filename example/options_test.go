@@ -20,7 +20,7 @@ func defaults() options {
 		addr: "127.0.0.1:8080", ldapBase: "dc=example,dc=org", ldapSchema: "auto",
 		ldapTimeout: 5 * time.Second, maxAttempts: 3, accessGroups: []string{"jira-users"},
 		adminGroup: "jira-administrators", sessionIdle: 30 * time.Minute,
-		sessionLifetime: 12 * time.Hour, groupTTL: 5 * time.Minute, logFormat: "text",
+		sessionLifetime: 12 * time.Hour, groupTTL: 5 * time.Minute, proofTTL: time.Minute, logFormat: "text",
 	}
 }
 
@@ -41,6 +41,7 @@ func TestOptionsAreRead(t *testing.T) {
 		{"names with a comma, one a line", nil, []string{"GATEHOUSE_ACCESS_GROUP=Smith, Jones\nothers\n"}, func(o *options) { o.accessGroups = []string{"Smith, Jones", "others"} }},
 		{"an access group instead of the default", []string{"-access-group", "*"}, nil, func(o *options) { o.accessGroups = []string{"*"} }},
 		{"a flag before its variable", []string{"-trusted-proxy", "10.0.0.1"}, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.2"}, func(o *options) { o.trustedProxies = []string{"10.0.0.1"} }},
+		{"no remembered passwords", []string{"-proof-ttl", "0"}, nil, func(o *options) { o.proofTTL = 0 }},
 		{"an empty variable as none", nil, []string{"GATEHOUSE_LDAP_TIMEOUT="}, func(*options) {}},
 		{"durations, numbers, levels and switches from the environment", nil,
 			[]string{"GATEHOUSE_GROUP_TTL=1m", "GATEHOUSE_MAX_ATTEMPTS=0", "GATEHOUSE_LOG_LEVEL=debug", "GATEHOUSE_LDAP_STARTTLS=true"},
@@ -94,6 +95,7 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 		{"a password without bind DN", nil, []string{"GATEHOUSE_LDAP_BIND_PASSWORD=x"}, "-ldap-bind-dn"},
 		{"negative attempts", []string{"-max-attempts", "-1"}, nil, "-max-attempts"},
 		{"a negative lifetime", []string{"-session-lifetime", "-1h"}, nil, "-session-lifetime"},
+		{"a negative time of remembering", []string{"-proof-ttl", "-1s"}, nil, "-proof-ttl: -1s is negative"},
 		{"an idle time of zero", []string{"-session-idle", "0"}, nil, "-session-idle"},
 		{"an unknown log format", []string{"-log-format", "xml"}, nil, "-log-format"},
 		{"an unknown log level", []string{"-log-level", "loud"}, nil, "-log-level: none of debug, info, warn, error"},
