@@ -79,10 +79,11 @@ func startTLS(raw net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := g.admit(message); err != nil {
+	answer, err := g.admit(message)
+	if err != nil {
 		return err
 	}
-	return resultOf(message)
+	return resultOf(answer)
 }
 
 // close ends the connection at once. The socket goes first: the library would
@@ -108,9 +109,12 @@ func (c *conn) alone(ctx context.Context, f func() error) error {
 
 // bind sends one simple bind. It reports whether the server may have seen it:
 // false is a proof that it has not.
-func (c *conn) bind(ctx context.Context, dn, password string) (sent bool, err error) {
+func (c *conn) bind(ctx context.Context, dn, password string, controls ...ldap.Control) (sent bool, err error) {
 	before := c.guard.written.Load()
-	err = c.alone(ctx, func() error { return c.ldap.Bind(dn, password) })
+	err = c.alone(ctx, func() error {
+		_, err := c.ldap.SimpleBind(ldap.NewSimpleBindRequest(dn, password, controls))
+		return err
+	})
 	return c.guard.written.Load() != before, err
 }
 

@@ -26,6 +26,7 @@ const (
 	tagReference = 0x73
 	tagExtended  = 0x77
 	tagPartial   = 0x79 // IntermediateResponse
+	tagModify    = 0x66
 )
 
 var (
@@ -39,7 +40,9 @@ var (
 // it cannot hold for 0, which as a result is success, and does not compare
 // the kind of an answer with that of the question; the guard lets pass only
 // whole messages that are well formed, of bounded cost, and the answer to
-// what was asked. It also knows whether anything was sent at all.
+// what was asked. Controls it reads itself, since their values are BER inside a
+// string, of which the library makes a tree that nobody has counted. It also
+// knows whether anything was sent at all.
 //
 // One goroutine reads; any number may write, one whole message a call.
 type guard struct {
@@ -49,6 +52,7 @@ type guard struct {
 
 	mu      sync.Mutex
 	pending map[int64]*question
+	said    policy // with the last answer other than to a search
 
 	message []byte // checked, not yet handed out
 }
@@ -60,7 +64,7 @@ type question struct {
 }
 
 func newGuard(c net.Conn, writeTimeout time.Duration) *guard {
-	return &guard{Conn: c, writeTimeout: writeTimeout, pending: make(map[int64]*question)}
+	return &guard{Conn: c, writeTimeout: writeTimeout, pending: make(map[int64]*question), said: noPolicy()}
 }
 
 // Write sends one message and remembers what it asks. A stopped server fills
@@ -74,6 +78,9 @@ func (g *guard) Write(p []byte) (int, error) {
 	if tag != tagUnbind {
 		g.mu.Lock()
 		g.pending[id] = &question{tag: tag}
+		if tag != tagSearch {
+			g.said = noPolicy()
+		}
 		g.mu.Unlock()
 	}
 	if err := g.SetWriteDeadline(time.Now().Add(g.writeTimeout)); err != nil {
@@ -95,42 +102,57 @@ func (g *guard) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := g.admit(message); err != nil {
+		if g.message, err = g.admit(message); err != nil {
 			return 0, err
 		}
-		g.message = message
 	}
 	n := copy(p, g.message)
 	g.message = g.message[n:]
 	return n, nil
 }
 
-// admit decides whether the message answers a pending question, and books it.
-func (g *guard) admit(message []byte) error {
+// admit decides whether the message answers a pending question, books it, and
+// returns what the library gets of it.
+func (g *guard) admit(message []byte) ([]byte, error) {
 	id, tag, elements, err := inspect(message)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if id == unsolicited {
-		return errNotice
+		return nil, errNotice
+	}
+	bare, controls, err := parts(message)
+	if err != nil {
+		return nil, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q := g.pending[id]
 	if q == nil {
-		return fmt.Errorf("answer to message %d, which nobody sent", id)
+		return nil, fmt.Errorf("answer to message %d, which nobody sent", id)
 	}
 	final, ok := answers(q.tag, tag)
 	if !ok {
-		return fmt.Errorf("answer %#x to request %#x", tag, q.tag)
+		return nil, fmt.Errorf("answer %#x to request %#x", tag, q.tag)
 	}
 	if final {
 		delete(g.pending, id)
 	}
 	if q.cost += len(message) + elements*elementCost; q.cost > maxAnswer {
-		return errTooLarge
+		return nil, errTooLarge
 	}
-	return nil
+	if q.tag == tagSearch {
+		return pagingOnly(bare, controls)
+	}
+	g.said = policyOf(controls)
+	return bare, nil
+}
+
+// policy returns what came with the last answer other than to a search.
+func (g *guard) policy() policy {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.said
 }
 
 // answers tells whether a response of the one kind belongs to a request of the
@@ -140,7 +162,7 @@ func answers(request, response byte) (final, ok bool) {
 	case tagSearch:
 		final = response == tagDone
 		return final, final || response == tagEntry || response == tagReference || response == tagPartial
-	case tagBind, tagExtended:
+	case tagBind, tagExtended, tagModify:
 		return true, response == request+1
 	}
 	return false, false

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -73,7 +75,8 @@ func judge(err error, waitedEnough bool) verdict {
 		return failing
 	case ok:
 		return healthy
-	case errors.Is(err, directory.ErrNoUser), errors.Is(err, ldap.ErrSizeLimitExceeded), errors.As(err, new(answerError)):
+	case errors.Is(err, directory.ErrNoUser), errors.Is(err, directory.ErrBadCredentials), errors.Is(err, directory.ErrNoPasswordChange),
+		errors.As(err, new(*directory.PasswordError)), errors.Is(err, ldap.ErrSizeLimitExceeded), errors.As(err, new(answerError)):
 		return healthy
 	case errors.Is(err, errSaturated), errors.Is(err, context.Canceled), errors.Is(err, errClosed):
 		return unclear
@@ -89,4 +92,24 @@ func unavailable(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", directory.ErrUnavailable, err)
+}
+
+// diagnostic returns what the server wrote beside the result, fit for one line
+// of a log.
+func diagnostic(err error) string {
+	const most = 200
+	var e *ldap.Error
+	if !errors.As(err, &e) || e.Err == nil {
+		return ""
+	}
+	text := strings.ToValidUTF8(e.Err.Error(), "?")
+	if cut := []rune(text); len(cut) > most {
+		text = string(cut[:most]) + "…"
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }

@@ -20,6 +20,11 @@ const maxPassword = 64 << 10
 // and so is one over 64 KiB. With Config.UserDNTemplate it then reads the
 // entry over the same connection and returns its true name.
 //
+// A server that refuses the account and says so, by a sub-code of Active
+// Directory, the password policy control or the words of 389 and FreeIPA, is
+// an [*directory.AccountError]. So is one that takes the password for nothing
+// but a change of it, and the right password of an entry that is Disabled.
+//
 // An unknown user's bind goes to a DN that cannot exist, so that the number of
 // operations tells nobody who exists. The time still can, where the server
 // hashes slowly and for known users alone: allow fewer failed logins an
@@ -42,15 +47,26 @@ func (d *Dir) Verify(ctx context.Context, e directory.Entry, password string) (d
 		sent, err := d.verify(ctx, deadline, n, &e, password)
 		return !sent, err
 	})
-	switch {
-	case hasCode(err, ldap.LDAPResultInvalidCredentials) && !errors.As(err, new(afterBind)):
-		return directory.Entry{}, directory.ErrBadCredentials
-	case nobody && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject)):
-		return directory.Entry{}, directory.ErrBadCredentials
-	case err != nil:
-		return directory.Entry{}, unavailable(err)
+	if nobody && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject)) {
+		err = directory.ErrBadCredentials
+	}
+	if err != nil {
+		return directory.Entry{}, loginError(err, nobody)
 	}
 	return e, nil
+}
+
+// loginError returns what the caller hears of a bind that did not let in. What
+// a server says about the account of nobody is not said of anybody.
+func loginError(err error, nobody bool) error {
+	var refused *directory.AccountError
+	switch {
+	case errors.As(err, &refused) && !nobody:
+		return refused
+	case errors.Is(err, directory.ErrBadCredentials):
+		return directory.ErrBadCredentials
+	}
+	return unavailable(err)
 }
 
 // nobodyDN returns the DN of an entry that cannot exist, below the base of the
@@ -66,28 +82,44 @@ func (d *Dir) nobodyDN() string {
 // time; the bind, which cannot be repeated elsewhere, has all that is left.
 func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, password string) (sent bool, err error) {
 	return n.binds.use(part, func(c *conn) (sent, keep bool, err error) {
-		began := time.Now()
-		sent, err = c.bind(whole, e.DN, password)
-		d.report(whole, Operation{Kind: "bind", Server: n.name, BaseDN: e.DN, Took: time.Since(began), Err: err})
-		if err != nil {
-			return sent, hasCode(err, ldap.LDAPResultInvalidCredentials), err
+		b := d.bindPerson(whole, n, c, *e, password)
+		if b.verdict != nil {
+			// After a refusal the connection is nobody's. After a success that
+			// is none the server may have restricted it.
+			return b.sent, !b.taken && errors.Is(b.verdict, directory.ErrBadCredentials), b.verdict
 		}
 		if d.config.UserDNTemplate == "" || e.Node != "" || e.ID == "" {
-			e.Node = n.name
+			e.Node, e.Notice = n.name, b.said.notice()
 			return true, true, nil
 		}
 		read, err := d.read(whole, n, e.DN, c.read)
-		if err != nil {
-			return true, false, afterBind{err}
+		if err == nil {
+			err = verdictOnSuccess(read, b.said)
 		}
+		if err != nil {
+			return true, false, err
+		}
+		read.Notice = b.said.notice()
 		*e = read
 		return true, true, nil
 	})
 }
 
-// afterBind is an error of what followed a good bind. Whatever the server
-// says then is not about the password.
-type afterBind struct{ err error }
+// A bound is the outcome of the bind of a person.
+type bound struct {
+	sent    bool // the server may have seen it
+	taken   bool // with success, whatever the verdict
+	said    policy
+	verdict error // see verdictOnBind
+}
 
-func (e afterBind) Error() string { return "after the bind: " + e.err.Error() }
-func (e afterBind) Unwrap() error { return e.err }
+// bindPerson binds and reports it.
+func (d *Dir) bindPerson(ctx context.Context, n *node, c *conn, e directory.Entry, password string) (b bound) {
+	began := time.Now()
+	var err error
+	b.sent, err = c.bind(ctx, e.DN, password, askPolicy())
+	b.taken, b.said = err == nil, c.guard.policy()
+	b.verdict = verdictOnBind(e, err, b.said)
+	d.report(ctx, Operation{Kind: "bind", Server: n.name, BaseDN: e.DN, Took: time.Since(began), Err: b.verdict})
+	return b
+}
