@@ -46,34 +46,79 @@ type Config struct {
 	// users are searched.
 	UserDNTemplate string
 
-	// UserFilter finds a user by the name put in place of each %s. Empty
-	// means "(uid=%s)", with the NameAttribute in place of uid.
-	UserFilter string
+	// Schema is the kind of directory: "openldap", "rfc2307", "ad" (Active
+	// Directory, Samba), "389ds", "freeipa", or "auto", which reads it from the
+	// rootDSE with the first call. It gives the fields below that are empty
+	// their defaults. Empty means auto, which never finds rfc2307.
+	Schema string
 
 	// The attributes of a user. NameAttribute is the canonical name (empty:
-	// uid), IDAttribute what stays when the user is renamed (empty:
-	// entryUUID; the DN of entries without it), DisplayNameAttribute and
-	// EmailAttribute are shown (empty: displayName, mail).
+	// uid; sAMAccountName in ad), IDAttribute what stays when the user is
+	// renamed (empty: entryUUID; objectGUID in ad, nsUniqueId in 389ds,
+	// ipaUniqueID in freeipa; the DN of entries without it),
+	// DisplayNameAttribute and EmailAttribute are shown (empty: displayName,
+	// mail).
 	NameAttribute, IDAttribute, DisplayNameAttribute, EmailAttribute string
+
+	// LoginAttributes are what a person may log in with, as uid and mail. The
+	// NameAttribute always is one of them, since sessions find their user by
+	// it. A name that stands for several entries is nobody's. Empty means the
+	// NameAttribute alone, in ad sAMAccountName and userPrincipalName.
+	LoginAttributes []string
+
+	// Domains are names that may stand before or behind a user's: with CORP
+	// and corp.example.org in it, CORP\ann and ann@corp.example.org are ann, in
+	// any case, unless an entry has that whole name. Empty means none; in ad
+	// the domain's name in DNS and its short one, read with the first call.
+	Domains []string
+
+	// UserFilter finds a user by the name put in place of each %s. Empty means
+	// an equality with one of the LoginAttributes, of an entry that is a
+	// person's.
+	UserFilter string
 
 	// GroupFilter finds the groups of a user by the DN put in place of each
 	// %d and the name in place of each %s. Empty means
-	// "(|(member=%d)(uniqueMember=%d)(memberUid=%s))".
+	// "(|(member=%d)(uniqueMember=%d)(memberUid=%s))", with the object class
+	// of the schema, and the primary group in rfc2307 and ad. An own filter
+	// finds what it finds, so without the primary group.
 	GroupFilter string
 
-	// GroupNameAttribute is the name of a group. Empty means cn.
+	// GroupNameAttribute is the name of a group. Empty means cn; in ad
+	// sAMAccountName, of which a domain has one alone.
 	GroupNameAttribute string
 
 	// MemberOf takes the groups from the memberOf values of the user's entry
 	// where it has any, without a search. Set it only where the server keeps
-	// them complete, as Active Directory and 389 do. OpenLDAP's overlay
-	// knows no change that was made before it was loaded, so false, the
-	// zero value, searches the groups.
+	// them complete, as Active Directory does. OpenLDAP's overlay knows no
+	// change that was made before it was loaded, so false, the zero value,
+	// searches the groups; but in 389ds and freeipa it means true, as long as
+	// there is no GroupFilter. The values are the direct groups, in 389ds and
+	// freeipa all.
 	MemberOf bool
 
-	// Schema is the kind of directory: "auto" and "openldap", which today
-	// mean the same. Empty means auto.
-	Schema string
+	// Nested says how groups of groups are found: "off"; "recursive", a search
+	// for each level; in Active Directory also "in-chain", one search in which
+	// the server goes through the levels, and "token-groups", the list that
+	// the server makes for its own use, of security groups alone. Empty means
+	// off; in ad token-groups unless GroupFilter or MemberOf is set; in 389ds
+	// and freeipa recursive where memberOf, which has them, is empty.
+	Nested string
+
+	// NestedDepth is how many levels of groups "recursive" goes through. A
+	// level beyond is an error, since the groups would be a part of them.
+	// Zero means 10.
+	NestedDepth int
+
+	// FollowReferrals follows the referrals and continuation references of
+	// group searches to the ReferralHosts. People must be held by the servers
+	// themselves. False means that such an answer is no verdict, except in ad,
+	// where a search from the root always has three of no interest.
+	FollowReferrals bool
+	// ReferralHosts are the names of the hosts that are followed to and get
+	// the password of the service account, over TLS as the URLs have it. A
+	// reference to another is an error, in ad passed over.
+	ReferralHosts []string
 
 	// RootCAs are the authorities that servers' certificates must come from.
 	// Nil means those of the system.
@@ -118,14 +163,10 @@ func (c Config) withDefaults() Config {
 	c.URLs, c.Certificates = slices.Clone(c.URLs), slices.Clone(c.Certificates)
 	c.UserBaseDN = cmp.Or(c.UserBaseDN, c.BaseDN)
 	c.GroupBaseDN = cmp.Or(c.GroupBaseDN, c.BaseDN)
-	c.NameAttribute = cmp.Or(c.NameAttribute, "uid")
-	c.IDAttribute = cmp.Or(c.IDAttribute, "entryUUID")
-	c.DisplayNameAttribute = cmp.Or(c.DisplayNameAttribute, "displayName")
-	c.EmailAttribute = cmp.Or(c.EmailAttribute, "mail")
-	c.UserFilter = cmp.Or(c.UserFilter, "("+c.NameAttribute+"=%s)")
-	c.GroupNameAttribute = cmp.Or(c.GroupNameAttribute, "cn")
-	c.GroupFilter = cmp.Or(c.GroupFilter, "(|(member=%d)(uniqueMember=%d)(memberUid=%s))")
-	c.Schema = cmp.Or(c.Schema, "auto")
+	c.Schema = cmp.Or(c.Schema, kindAuto)
+	c.LoginAttributes, c.Domains = slices.Clone(c.LoginAttributes), slices.Clone(c.Domains)
+	c.ReferralHosts = slices.Clone(c.ReferralHosts)
+	c.NestedDepth = cmp.Or(c.NestedDepth, 10)
 	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
 	c.CoolDown = cmp.Or(c.CoolDown, time.Second)
 	c.SearchConns = cmp.Or(c.SearchConns, 2)
@@ -155,9 +196,6 @@ func (c Config) check() []error {
 		// anonymous (RFC 4513 section 5.1.2).
 		fault("BindDN and Config.BindPassword go together: BindDN is %q", c.BindDN)
 	}
-	if c.Schema != "auto" && c.Schema != "openldap" {
-		fault("Schema %q is none of auto, openldap", c.Schema)
-	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -174,6 +212,7 @@ func (c Config) check() []error {
 			fault("%s is negative: %d", n.name, n.value)
 		}
 	}
+	errs = append(errs, c.checkSchema()...)
 	return append(errs, c.checkTemplates()...)
 }
 
@@ -186,17 +225,8 @@ func (c Config) checkTemplates() []error {
 	if c.UserDNTemplate != "" && (!strings.HasPrefix(rest, "%s,") || strings.Count(rest, "%s") != 1) {
 		errs = append(errs, fmt.Errorf("ldapdir: Config.UserDNTemplate %q is not attribute=%%s,… with one %%s", c.UserDNTemplate))
 	}
-	for _, f := range []struct{ name, value, needs string }{
-		{"UserFilter", c.UserFilter, "%s"}, {"GroupFilter", c.GroupFilter, "%"},
-	} {
-		if _, err := ldap.CompileFilter(expandFilter(f.value, "x", "cn=x")); err != nil {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q: %w", f.name, f.value, err))
-		}
-		if !strings.Contains(f.value, f.needs) {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.%s %q asks for no name", f.name, f.value))
-		}
-	}
-	return errs
+	errs = append(errs, filterFaults("UserFilter", c.UserFilter, "%s")...)
+	return append(errs, filterFaults("GroupFilter", c.GroupFilter, "%")...)
 }
 
 // checkDNs returns the faults of the DNs that the caller wrote: a base that

@@ -66,6 +66,21 @@ func fieldFaults() []faultRow {
 		{"filter without a name", good(func(c *ldapdir.Config) { c.UserFilter = "(uid=*)" }), []string{"UserFilter"}},
 		{"group filter without a name", good(func(c *ldapdir.Config) { c.GroupFilter = "(cn=*)" }), []string{"GroupFilter"}},
 		{"schema", good(func(c *ldapdir.Config) { c.Schema = "novell" }), []string{"Schema", "novell"}},
+		{"nesting", good(func(c *ldapdir.Config) { c.Nested, c.NestedDepth = "deep", -1 }), []string{`Nested "deep"`, "NestedDepth is negative: -1"}},
+		{"token groups of no Active Directory", good(func(c *ldapdir.Config) { c.Schema, c.Nested = "389ds", "token-groups" }), []string{`"token-groups" is for Active Directory`}},
+		{"in-chain with a filter", good(func(c *ldapdir.Config) { c.Nested, c.GroupFilter = "in-chain", "(member=%d)" }), []string{`Nested "in-chain" uses neither`}},
+		{"attributes", good(func(c *ldapdir.Config) {
+			c.LoginAttributes, c.GroupNameAttribute, c.IDAttribute = []string{"uid", "mail)(uid", ""}, "c n", "entry*"
+		}), []string{`LoginAttributes "mail)(uid"`, `LoginAttributes "(empty)"`, `GroupNameAttribute "c n"`, `IDAttribute "entry*"`}},
+		{"domains", good(func(c *ldapdir.Config) { c.Domains = []string{"CORP", `CORP\`, "@corp.example.org", ""} }), []string{`Domains "CORP\\"`, `Domains "@corp.example.org"`, `Domains ""`}},
+		{"referrals to nowhere", good(func(c *ldapdir.Config) { c.FollowReferrals = true }), []string{"FollowReferrals and Config.ReferralHosts"}},
+		{"referral hosts", good(func(c *ldapdir.Config) {
+			c.FollowReferrals, c.ReferralHosts = true, []string{"dc1.example.org", "ldaps://dc2", "dc3:636", "2001:db8::1"}
+		}), []string{`ReferralHosts "ldaps://dc2"`, `ReferralHosts "dc3:636"`}},
+		{"names and groups", good(func(c *ldapdir.Config) {
+			c.Schema, c.Nested, c.Domains, c.LoginAttributes = "ad", "in-chain", []string{"CORP", "corp.example.org"}, []string{"sAMAccountName", "mail", "1.2.840.113556.1.4.656"}
+			c.FollowReferrals, c.ReferralHosts = true, []string{"dc1.example.org", "2001:db8::1"}
+		}), nil},
 		{"negative numbers", good(func(c *ldapdir.Config) {
 			c.Timeout, c.CoolDown, c.SearchConns, c.BindConns, c.MaxWaiting = -time.Second, -1, -2, -3, -4
 		}), []string{"Timeout is negative: -1s", "CoolDown", "SearchConns is negative: -2", "BindConns", "MaxWaiting"}},

@@ -238,7 +238,8 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-// A size limit of the server is an error, not a shorter list.
+// A size limit of the server is an error where pages do not help, not a
+// shorter list.
 func TestSizeLimit(t *testing.T) {
 	s := serve(t, ldapserver.Config{SizeLimit: 1})
 	d := open(t, ldapdir.Config{URLs: []string{s.URL()}})
@@ -246,6 +247,10 @@ func TestSizeLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if g, err := d.Groups(t.Context(), e); err != nil || len(g.Names) != 2 {
+		t.Errorf("page by page: %+v, %v", g, err)
+	}
+	s.SetFault(ldapserver.Fault{Results: map[ldapserver.Op]ldapserver.Result{ldapserver.OpSearch: {Code: 4, Partial: true}}})
 	g, err := d.Groups(t.Context(), e)
 	mustBeUnavailable(t, "Groups", err)
 	if len(g.Names) != 0 {
@@ -256,13 +261,23 @@ func TestSizeLimit(t *testing.T) {
 	}
 }
 
+// A part of the answer is elsewhere: neither the user nor the groups are known.
 func TestReferencesAreNotFollowed(t *testing.T) {
 	s := serve(t, ldapserver.Config{})
 	elsewhere := serve(t, ldapserver.Config{})
-	s.SetFault(ldapserver.Fault{References: []string{elsewhere.URL() + "/dc=example,dc=org"}})
 	d := open(t, ldapdir.Config{URLs: []string{s.URL()}})
-	if _, g, err := login(t.Context(), d, "ann", "geheim"); err != nil || len(g.Names) != 2 {
-		t.Error(g, err)
+	e, err := d.Find(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetFault(ldapserver.Fault{References: []string{elsewhere.URL() + "/dc=example,dc=org"}})
+	for _, name := range []string{"ann", "nobody"} {
+		_, err = d.Find(t.Context(), name)
+		mustBeUnavailable(t, "Find "+name, err)
+	}
+	g, err := d.Groups(t.Context(), e)
+	if mustBeUnavailable(t, "Groups", err); len(g.Names) != 0 {
+		t.Errorf("a part of the groups: %q", g.Names)
 	}
 	if elsewhere.Stats().Connections != 0 {
 		t.Error("the reference was followed")
@@ -396,7 +411,7 @@ func TestLogAndTrace(t *testing.T) {
 	s := serve(t, ldapserver.Config{})
 	var log bytes.Buffer
 	d := open(t, ldapdir.Config{
-		URLs: []string{s.URL()}, BindDN: annEntries[0].DN, BindPassword: "geheim",
+		URLs: []string{s.URL()}, Schema: "openldap", BindDN: annEntries[0].DN, BindPassword: "geheim",
 		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	var kinds []string

@@ -43,66 +43,133 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 	return found, nil
 }
 
-// find searches one node. It asks for two entries to see whether there is
-// more than one.
+// find searches one node. An entry that has the whole name goes before one
+// that has only what is left of it without the domain.
 func (d *Dir) find(ctx context.Context, n *node, name string) (directory.Entry, error) {
-	request := d.request(ctx, d.config.UserBaseDN, expandFilter(d.config.UserFilter, name, ""), d.userAttributes())
+	s, err := d.schemaOf(ctx, n)
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	typed := s.parseName(name)
+	request := d.request(ctx, s.userBase, s.filter(typed), s.userAttributes())
+	e, err := d.findOne(ctx, n, s, request)
+	if errors.Is(err, errSeveral) && typed.short != "" {
+		request.Filter = expandFilter(s.userFilter, typed.whole, "")
+		e, err = d.findOne(ctx, n, s, request)
+	}
+	if errors.Is(err, errSeveral) || err == nil && e == nil {
+		// Of several, whoever is the one that is meant, the other could log in
+		// as well.
+		if err != nil {
+			d.log.WarnContext(ctx, "name stands for more than one entry, so nobody is let in",
+				"server", n.name, "base", request.BaseDN, "filter", request.Filter)
+		}
+		return directory.Entry{}, directory.ErrNoUser
+	}
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	return d.entry(ctx, n, s, e, n.search)
+}
+
+// errSeveral means that a name stands for more than one entry.
+var errSeveral = errors.New("more than one entry")
+
+// findOne returns the one entry that the search finds, or nil. It asks for two
+// to see whether there is more than one.
+func (d *Dir) findOne(ctx context.Context, n *node, s *schema, request *ldap.SearchRequest) (*ldap.Entry, error) {
 	request.SizeLimit = 2
 	result, err := d.search(ctx, n, request, n.search)
 	switch {
 	case len(result.Entries) > 1, hasCode(err, ldap.LDAPResultSizeLimitExceeded) && len(result.Entries) > 0:
-		// Whoever is the one that is meant, the other could log in as well.
-		d.log.WarnContext(ctx, "name stands for more than one entry, so nobody is let in",
-			"server", n.name, "base", request.BaseDN, "filter", request.Filter)
-		return directory.Entry{}, directory.ErrNoUser
+		return nil, errSeveral
 	case err != nil:
-		return directory.Entry{}, err
+		return nil, err
+	case len(result.Referrals) > 0 && s.kind != kindAD && !d.config.FollowReferrals:
+		return nil, partialError(result.Referrals)
 	case len(result.Entries) == 0:
-		return directory.Entry{}, directory.ErrNoUser
+		return nil, nil
 	}
-	return d.entry(n, result.Entries[0])
+	return result.Entries[0], nil
 }
 
 // read returns the entry with the DN through the given kind of search.
 func (d *Dir) read(ctx context.Context, n *node, dn string, run runner) (directory.Entry, error) {
-	request := d.request(ctx, dn, "(objectClass=*)", d.userAttributes())
+	s, err := d.schemaBy(ctx, n, run)
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	e, err := d.readEntry(ctx, n, dn, s.userAttributes(), run)
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	return d.entry(ctx, n, s, e, run)
+}
+
+// readEntry returns attributes of the entry with the DN.
+func (d *Dir) readEntry(ctx context.Context, n *node, dn string, attributes []string, run runner) (*ldap.Entry, error) {
+	request := d.request(ctx, dn, "(objectClass=*)", attributes)
 	request.Scope = ldap.ScopeBaseObject
 	result, err := d.search(ctx, n, request, run)
 	if err != nil {
-		return directory.Entry{}, err
+		return nil, err
 	}
 	if len(result.Entries) != 1 {
-		return directory.Entry{}, badAnswer("%d entries with the DN %q may be read", len(result.Entries), dn)
+		return nil, badAnswer("%d entries with the DN %q may be read", len(result.Entries), dn)
 	}
-	return d.entry(n, result.Entries[0])
+	return result.Entries[0], nil
 }
 
 // entry translates what a node returned.
-func (d *Dir) entry(n *node, e *ldap.Entry) (directory.Entry, error) {
+func (d *Dir) entry(ctx context.Context, n *node, s *schema, e *ldap.Entry, run runner) (directory.Entry, error) {
 	out := directory.Entry{
 		DN:          e.DN,
-		ID:          e.GetEqualFoldAttributeValue(d.config.IDAttribute),
-		DisplayName: e.GetEqualFoldAttributeValue(d.config.DisplayNameAttribute),
-		Email:       e.GetEqualFoldAttributeValue(d.config.EmailAttribute),
+		ID:          s.id(e),
+		DisplayName: e.GetEqualFoldAttributeValue(s.display),
+		Email:       e.GetEqualFoldAttributeValue(s.mail),
 		Node:        n.name,
+		Disabled:    disabled(e, time.Now()),
 	}
-	if d.config.MemberOf {
-		out.Attributes = map[string][]string{"memberOf": e.GetEqualFoldAttributeValues("memberOf")}
+	var err error
+	if out.Attributes, err = d.kept(ctx, n, s, e, run); err != nil {
+		return directory.Entry{}, err
 	}
-	attribute := d.config.NameAttribute
+	attribute := s.name
 	if d.config.UserDNTemplate != "" {
 		attribute, _, _ = strings.Cut(d.config.UserDNTemplate, "=")
 	}
-	name, err := nameOf(e, attribute)
-	if err != nil {
+	if out.Name, err = nameOf(e, attribute); err != nil {
 		return directory.Entry{}, err
 	}
-	out.Name = name
-	switch {
-	case d.config.UserDNTemplate != "":
-		out.ID = expandDN(d.config.UserDNTemplate, name) // as Find makes it
-	case out.ID == "":
-		out.ID = e.DN
+	if d.config.UserDNTemplate != "" {
+		out.ID = expandDN(d.config.UserDNTemplate, out.Name) // as Find makes it
+	}
+	return out, nil
+}
+
+// id returns the ID of the entry.
+func (s *schema) id(e *ldap.Entry) string {
+	for _, attribute := range s.ids {
+		if id := idText(attribute, e.GetEqualFoldAttributeValue(attribute)); id != "" {
+			return id
+		}
+	}
+	return e.DN
+}
+
+// kept returns the attributes that the groups are found by.
+func (d *Dir) kept(ctx context.Context, n *node, s *schema, e *ldap.Entry, run runner) (map[string][]string, error) {
+	wanted := s.groupAttributes()
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	out := make(map[string][]string, len(wanted))
+	for _, attribute := range wanted {
+		values, err := d.values(ctx, n, e, attribute, run)
+		if err != nil {
+			return nil, err
+		}
+		out[attribute] = values
 	}
 	return out, nil
 }
@@ -125,10 +192,24 @@ func nameOf(e *ldap.Entry, attribute string) (string, error) {
 	return slices.Min(values), nil
 }
 
-func (d *Dir) userAttributes() []string {
-	attributes := []string{d.config.NameAttribute, d.config.IDAttribute, d.config.DisplayNameAttribute, d.config.EmailAttribute}
-	if d.config.MemberOf {
+// userAttributes returns what is read of a user.
+func (s *schema) userAttributes() []string {
+	attributes := []string{s.name, s.display, s.mail}
+	attributes = append(attributes, s.ids...)
+	attributes = append(attributes, s.states...)
+	return append(attributes, s.groupAttributes()...)
+}
+
+// groupAttributes returns what is read of a user for the groups.
+func (s *schema) groupAttributes() (attributes []string) {
+	if s.memberOf {
 		attributes = append(attributes, "memberOf")
+	}
+	if s.primary != "" {
+		attributes = append(attributes, s.primary)
+	}
+	if s.kind == kindAD {
+		attributes = append(attributes, "objectSid")
 	}
 	return attributes
 }

@@ -59,62 +59,49 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 
 // groups reads the groups from one node.
 func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner, second bool) ([]string, error) {
-	if e.Node == "" || second {
-		read, err := d.read(ctx, n, e.DN, run)
-		if hasCode(err, ldap.LDAPResultNoSuchObject) {
-			return nil, directory.ErrNoUser
-		}
-		if err != nil {
-			return nil, err
-		}
-		e = read
-	}
-	if names, ok := d.memberOf(e); ok {
-		return names, nil
-	}
-	request := d.request(ctx, d.config.GroupBaseDN,
-		expandFilter(d.config.GroupFilter, e.Name, e.DN), []string{d.config.GroupNameAttribute})
-	request.SizeLimit = maxGroups
-	result, err := d.search(ctx, n, request, run)
+	s, err := d.schemaBy(ctx, n, run)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(result.Entries))
-	for _, g := range result.Entries {
-		name, err := nameOf(g, d.config.GroupNameAttribute)
-		if err != nil {
-			return nil, err // a group without its name is a part of the list missing
+	// What another node has read says nothing about the groups on this one.
+	if second || e.Node != n.name || e.Attributes == nil && len(s.groupAttributes()) > 0 {
+		if e, err = d.readAgain(ctx, n, e, run); err != nil {
+			return nil, err
 		}
-		names = append(names, name)
 	}
-	return sorted(names), nil
+	r := &reading{dir: d, node: n, schema: s, run: run, entry: e, seen: map[string]bool{}}
+	if err := r.read(ctx); err != nil {
+		return nil, err
+	}
+	return sorted(r.names), nil
 }
 
-// memberOf returns the names in the DNs of the groups that came with the
-// entry, if they are to be used and each of them tells its name.
-func (d *Dir) memberOf(e directory.Entry) (names []string, ok bool) {
-	if !d.config.MemberOf || len(e.Attributes["memberOf"]) == 0 {
-		return nil, false
+// readAgain returns the entry as the node has it, or [directory.ErrNoUser]
+// where it has it no more, or has disabled it, or another one has its place.
+func (d *Dir) readAgain(ctx context.Context, n *node, e directory.Entry, run runner) (directory.Entry, error) {
+	read, err := d.read(ctx, n, e.DN, run)
+	switch {
+	case hasCode(err, ldap.LDAPResultNoSuchObject):
+		return read, directory.ErrNoUser
+	case err != nil:
+		return read, err
+	case read.Disabled:
+		return read, directory.ErrNoUser
+	case read.ID == e.ID || e.ID == "":
+		return read, nil
+	case (read.ID == read.DN) != (e.ID == e.DN):
+		return read, badAnswer("the entry %q has an ID on one server and none on another", e.DN)
+	case read.ID == read.DN && equalDN(read.DN, e.DN):
+		return read, nil
 	}
-	base, err := ldap.ParseDN(d.config.GroupBaseDN)
-	if err != nil {
-		return nil, false
-	}
-	for _, value := range e.Attributes["memberOf"] {
-		dn, err := ldap.ParseDN(value)
-		if err != nil {
-			return nil, false
-		}
-		if !base.EqualFold(dn) && !base.AncestorOfFold(dn) {
-			continue
-		}
-		name, ok := rdnValue(dn, d.config.GroupNameAttribute)
-		if !ok {
-			return nil, false
-		}
-		names = append(names, name)
-	}
-	return sorted(names), true
+	return read, directory.ErrNoUser
+}
+
+// equalDN compares DNs as far as that is possible without the schema.
+func equalDN(a, b string) bool {
+	one, err1 := ldap.ParseDN(a)
+	other, err2 := ldap.ParseDN(b)
+	return err1 == nil && err2 == nil && one.EqualFold(other)
 }
 
 func sorted(names []string) []string {

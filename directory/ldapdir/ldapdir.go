@@ -2,7 +2,8 @@
 //
 // One login is three operations and no dialling: a search for the entry, a
 // bind with its DN and the password, a search for its groups; two where the
-// DN is made from a template and the groups come with the entry. Searches
+// DN is made from a template or the groups come with the entry, and some more
+// where groups of groups are searched level by level. Searches
 // share a few service connections; binds have their own, on which nothing of
 // the service is ever asked.
 //
@@ -12,7 +13,8 @@
 // nothing else is. No entry, or more than one, is [directory.ErrNoUser].
 // Everything else, an unreachable server, a deadline, any other result, a
 // list that was cut short, is [directory.ErrUnavailable], which wraps the
-// detail. Referrals and continuation references are not followed.
+// detail. Referrals and continuation references are followed in group searches,
+// with Config.FollowReferrals, and else mean that the answer is not whole.
 //
 // # Servers
 //
@@ -22,12 +24,24 @@
 // seen it. What one login asks goes to the server in [directory.Entry.Node]
 // as long as that one answers.
 //
+// # Names
+//
+// A person logs in with one of Config.LoginAttributes, with or without one of
+// Config.Domains. [directory.Entry.Name] is the name attribute of the entry
+// that was found, and the ID stays when that changes, so all spellings that
+// the directory takes for one person are one user.
+//
 // # Groups
 //
-// A user's groups are the entries whose member or uniqueMember is the user's
-// DN or whose memberUid is the name, or with Config.MemberOf the memberOf
-// values that came with the entry. In the latter case an entry serves for one
-// reading: find it anew to read them later.
+// A user's groups are what Config.Schema says: the entries below the base
+// whose member or uniqueMember is the user's DN or whose memberUid is the
+// name, the memberOf values that came with the entry, or Active Directory's
+// tokenGroups; with the primary group where there is such a thing, and with
+// the groups of these groups as Config.Nested says. Where they come with the
+// entry, it serves for one reading: find it anew to read them later.
+//
+// A list that the server limits is read page by page, values that it cuts
+// range by range. What is still missing then is an error.
 package ldapdir
 
 import (
@@ -37,6 +51,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/directory"
@@ -52,6 +67,9 @@ type Dir struct {
 	// nobody is the name in the bind for a user who was not found: a bind
 	// like every other, to an entry that cannot exist.
 	nobody string
+
+	schema atomic.Pointer[schema] // nil: not known yet
+	sids   sidCache
 
 	base   context.Context // ends with Close
 	cancel context.CancelFunc

@@ -75,7 +75,7 @@ func (d *Dir) nobodyDN() string {
 	if d.config.UserDNTemplate != "" {
 		return expandDN(d.config.UserDNTemplate, d.nobody)
 	}
-	return d.config.NameAttribute + "=" + d.nobody + "," + d.config.UserBaseDN
+	return "cn=" + d.nobody + "," + d.config.UserBaseDN
 }
 
 // verify binds on one node. Getting a connection has the node's share of the
