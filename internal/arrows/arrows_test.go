@@ -56,9 +56,11 @@ var rows = []row{
 	{"internal/request", nil},
 	{"internal/casefile", nil},
 	{"internal/ldapserver", []string{"github.com/go-asn1-ber/asn1-ber", "github.com/go-ldap/ldap/v3"}},
-	{"internal/slapdtest", nil},
+	{"internal/sambatest", []string{"internal/testservers"}},
+	{"internal/slapdtest", []string{"internal/testservers"}},
 	{"internal/soak", nil},
 	{"internal/storetest", []string{"session", "attempts", "captcha"}},
+	{"internal/testservers", nil},
 }
 
 // find returns the row that holds for dir.
