@@ -19,9 +19,30 @@
 // who was taken out of a group is out after the TTL. Only if that read fails
 // are older groups used, up to Config.StaleMax, and [User.GroupsRead] shows
 // their age. After that they are unknown.
+//
+// # Nodes that disagree
+//
+// One node's "no" is never enough, since a node may lag. A group that a read
+// lacks is lost when a second node lacks it too (or, where no other answers, a
+// second connection), and one of those asked is the node that has supplied
+// what is known, or the preferred one. Until then it is held: the user has it
+// still. That ends when the nodes agree, and else after Config.Hold by the
+// word of the preferred node; while that one is down, after Config.StaleMax by
+// the word of the one in use. Groups that are gained count at once.
+//
+// An entry that is gone or disabled, and a needed group that a login misses,
+// are confirmed in the same way. Nodes that disagree about an entry hold what
+// is known for the TTL; then the preferred node's word counts, and without it
+// the user is unknown, but no session ends. A needed group lets in when any
+// node shows it; it is missing for certain only when the preferred node was
+// heard.
+//
+// [Directory.Held] tells about whom nodes disagree, and Config.Lost who has
+// lost something.
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +54,7 @@ import (
 const (
 	defaultTTL      = 5 * time.Minute
 	defaultStaleMax = 8 * time.Hour
+	defaultHold     = 15 * time.Minute
 	defaultMax      = 100_000
 	defaultTimeout  = 5 * time.Second
 )
@@ -46,6 +68,10 @@ type Config struct {
 	// StaleMax is how old groups may be when they cannot be read, at least
 	// TTL. Zero means 8 hours, or TTL when that is longer.
 	StaleMax time.Duration
+	// Hold is how long a group that one node lacks and another has is the
+	// user's still, at most StaleMax; then the preferred node's word counts.
+	// Zero means 15 minutes, or StaleMax when that is shorter.
+	Hold time.Duration
 	// Max is the most users whose groups are kept; beyond it one that was not
 	// used lately goes. Zero means 100,000.
 	Max int
@@ -60,14 +86,27 @@ type Config struct {
 	// loss, and holds up no other user. It must not block for long, since
 	// Close waits for it, and must not call Close.
 	Lost func(Loss)
-	// Logger gets a line when reads for a user begin to fail and when they
-	// work again. Nil means none.
+	// Logger gets a line when reads begin to fail and when they work again, and
+	// when nodes begin to disagree about a user and when they no longer do.
+	// Nil means none.
 	Logger *slog.Logger
 }
 
 // New returns a Directory. The error names every bad field.
 func New(c Config) (*Directory, error) {
-	var errs []error
+	if err := errors.Join(c.check()...); err != nil {
+		return nil, err
+	}
+	c.Hold = cmp.Or(c.Hold, min(defaultHold, c.StaleMax))
+	c.Max = cmp.Or(c.Max, defaultMax)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return newDirectory(c), nil
+}
+
+// check returns the faults of c and fills in the times that stand alone.
+func (c *Config) check() (errs []error) {
 	if c.Source == nil {
 		errs = append(errs, errors.New("directory: Config.Source is required"))
 	}
@@ -78,6 +117,7 @@ func New(c Config) (*Directory, error) {
 	}{
 		{"TTL", &c.TTL, defaultTTL},
 		{"StaleMax", &c.StaleMax, max(defaultStaleMax, c.TTL)},
+		{"Hold", &c.Hold, 0},
 		{"Timeout", &c.Timeout, defaultTimeout},
 	} {
 		switch {
@@ -90,22 +130,16 @@ func New(c Config) (*Directory, error) {
 	if c.TTL > 0 && c.StaleMax > 0 && c.StaleMax < c.TTL {
 		errs = append(errs, fmt.Errorf("directory: Config.StaleMax %v is less than TTL %v", c.StaleMax, c.TTL))
 	}
+	if c.StaleMax > 0 && c.Hold > c.StaleMax {
+		errs = append(errs, fmt.Errorf("directory: Config.Hold %v is more than StaleMax %v", c.Hold, c.StaleMax))
+	}
 	if c.UpdateAtLogin < UpdateAlways || c.UpdateAtLogin > UpdateNever {
 		errs = append(errs, fmt.Errorf("directory: Config.UpdateAtLogin is unknown: %d", c.UpdateAtLogin))
 	}
 	if c.Max < 0 {
 		errs = append(errs, fmt.Errorf("directory: Config.Max is negative: %d", c.Max))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if c.Max == 0 {
-		c.Max = defaultMax
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return newDirectory(c), nil
+	return errs
 }
 
 // Find returns the entry that name stands for: [ErrBadName], without asking,

@@ -82,7 +82,10 @@ func (f *fake) Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, 
 		return GroupSet{}, late
 	}
 	if f.err != nil {
-		return GroupSet{}, f.err
+		return GroupSet{Node: "n1", Preferred: true}, f.err
+	}
+	if len(asked) > 0 && e.ID != f.id {
+		return GroupSet{Node: "n1", Preferred: true}, ErrNoUser // a second opinion looks at the entry
 	}
 	return GroupSet{Names: f.groups, Node: "n1", Preferred: true, Read: time.Now()}, nil
 }

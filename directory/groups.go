@@ -26,13 +26,15 @@ type Directory struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // reads
 
-	failing atomic.Bool // the last read of any user failed
+	failing   atomic.Bool            // the last read of any user failed
+	preferred atomic.Pointer[string] // the node that was preferred last
 
 	mu     sync.Mutex
 	closed bool
 	first  map[string]*slot // no groups yet: a first read runs, or has failed lately
 	ring   []*slot          // what is in cache
 	hand   int              // where the search for somebody to evict goes on
+	held   map[*slot]*hold  // whose groups are held; all of them are in ring
 }
 
 func newDirectory(c Config) *Directory {
@@ -41,6 +43,7 @@ func newDirectory(c Config) *Directory {
 		config: c,
 		cache:  cache.New(cache.NoExpiration, 0), // 0: no janitor, it has no Close
 		first:  map[string]*slot{},
+		held:   map[*slot]*hold{},
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
@@ -59,11 +62,12 @@ func newDirectory(c Config) *Directory {
 func (d *Directory) User(ctx context.Context, name, id string, need ...string) (*User, error) {
 	now := time.Now()
 	if s := d.cached(name); s != nil {
-		u := s.user.Load()
-		if age := now.Sub(u.GroupsRead); age < d.config.TTL && u.ID == id {
+		k := s.known.Load()
+		u := k.user
+		if age := now.Sub(k.checked); age < d.config.TTL && u.ID == id && now.Before(k.dead) {
 			s.touch()
 			if age > d.config.TTL/2 && s.due(now) {
-				d.renew(s)
+				d.renew(s, need)
 			}
 			return u, nil
 		}
@@ -84,7 +88,12 @@ func (d *Directory) await(ctx context.Context, name, id string, need []string) (
 		var u *User
 		if u, err = f.wait(ctx); err == nil {
 			if u.ID != id {
-				if s := d.cached(name); s != nil {
+				s := d.cached(name)
+				if s != nil && s.known.Load().held.absent() {
+					// This may be the namesake who comes after u.
+					return newUser(Entry{Name: name, ID: id}, GroupSet{}), errDisputed
+				}
+				if s != nil {
 					s.former.Store(&former{id, time.Now().Add(firstPause)})
 				}
 				return nil, errNamesake
@@ -109,10 +118,10 @@ var errPaused = fmt.Errorf("%w: not asked again yet", ErrUnavailable)
 // and the reason.
 func (d *Directory) lastKnown(e Entry, err error) (*User, error) {
 	if s := d.cached(e.Name); s != nil {
-		u := s.user.Load()
-		if u.ID == e.ID && time.Since(u.GroupsRead) < d.config.StaleMax {
+		k := s.known.Load()
+		if k.user.ID == e.ID && time.Now().Before(k.dead) {
 			s.touch()
-			return u, nil
+			return k.user, nil
 		}
 	}
 	if err == nil {

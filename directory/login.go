@@ -53,6 +53,9 @@ func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, 
 		var u *User
 		u, err = f.wait(ctx)
 		if err == nil && u.ID == e.ID && (own || has(u, need) || slices.Equal(f.need, need)) {
+			if f.doubt != nil && !has(u, need) {
+				return newUser(e, GroupSet{}), f.doubt
+			}
 			return u, nil
 		}
 		if own || ctx.Err() != nil {
@@ -93,28 +96,28 @@ func (d *Directory) spare(e Entry, need []string) *User {
 		return nil
 	}
 	s.touch()
-	if !never && now.Sub(u.GroupsRead) > d.config.TTL/2 && s.due(now) {
-		d.renew(s)
+	if !never && now.Sub(s.known.Load().checked) > d.config.TTL/2 && s.due(now) {
+		d.renew(s, need)
 	}
 	return u
 }
 
 // usable reports whether a login may do with what is known.
 func (d *Directory) usable(s *slot, id string, stale bool, now time.Time) bool {
-	u := s.user.Load()
-	age := now.Sub(u.GroupsRead)
-	return u.ID == id && (age < d.config.TTL || stale && age < d.config.StaleMax)
+	k := s.known.Load()
+	return k.user.ID == id && now.Before(k.dead) && (stale || now.Sub(k.checked) < d.config.TTL)
 }
 
 // notice keeps what this login was told about the password.
 func (d *Directory) notice(s *slot, e Entry) *User {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	u := s.user.Load()
-	if u.ID == e.ID && u.Notice != e.Notice {
-		u = new(*u)
-		u.Notice = e.Notice
-		s.user.Store(u)
+	k := s.known.Load()
+	if k.user.ID == e.ID && k.user.Notice != e.Notice {
+		k = new(*k)
+		k.user = new(*k.user)
+		k.user.Notice = e.Notice
+		s.known.Store(k)
 	}
-	return u
+	return k.user
 }

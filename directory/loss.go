@@ -1,5 +1,7 @@
 package directory
 
+import "time"
+
 // A Loss is what somebody had and has no longer.
 type Loss struct {
 	User string // the canonical name
@@ -9,4 +11,24 @@ type Loss struct {
 	// Gone reports that the whole entry has gone or is disabled: end the
 	// user's sessions.
 	Gone bool
+}
+
+// tell calls Config.Lost if a read has brought less than was known.
+func (d *Directory) tell(last *known, out outcome, now time.Time) {
+	u := last.user
+	l := Loss{User: u.Name, ID: u.ID}
+	switch {
+	case isGone(out.err):
+		l.Groups, l.Gone = u.Groups, true
+	case out.known == nil || out.known.user.ID != u.ID:
+		return
+	default:
+		if l.Groups = without(u.Groups, out.known.user.Groups); len(l.Groups) == 0 {
+			return
+		}
+	}
+	d.config.Logger.Debug("groups are lost", "user", l.User, "groups", shorten(l.Groups), "gone", l.Gone)
+	if d.config.Lost != nil {
+		d.config.Lost(l)
+	}
 }

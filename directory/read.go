@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,8 @@ type flight struct {
 	done chan struct{} // closed when user and err are set
 	user *User
 	err  error
+	// doubt is why it is no verdict that the user has none of need.
+	doubt error
 }
 
 // wait returns the result of the read, or ErrUnavailable when ctx ends first.
@@ -48,11 +51,11 @@ func (d *Directory) join(ctx context.Context, name string, e *Entry, need []stri
 }
 
 // renew starts a read that nobody waits for.
-func (d *Directory) renew(s *slot) {
+func (d *Directory) renew(s *slot, need []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed && !s.gone && s.flight == nil && s.due(time.Now()) {
-		d.start(d.ctx, s, nil, nil)
+		d.start(d.ctx, s, nil, need)
 	}
 }
 
@@ -68,92 +71,152 @@ func (d *Directory) start(ctx context.Context, s *slot, e *Entry, need []string)
 		defer cancel()
 		defer context.AfterFunc(d.ctx, cancel)()
 		began := time.Now()
-		u, err := d.read(ctx, s.name, e)
-		if e != nil && err == nil {
+		out := d.read(ctx, s, e, need)
+		if e != nil && out.err == nil {
+			u := out.known.user
 			d.config.Logger.Debug("updating groups on login", "user", s.name, "node", u.Node, "groups", len(u.Groups), "took", time.Since(began))
 		}
-		loss := d.land(s, f, u, err, e != nil)
-		if loss != nil && d.config.Lost != nil {
-			d.config.Lost(*loss)
-		}
+		d.land(s, f, out, e != nil)
 	})
 	return f
 }
 
 // read asks the source: for the entry too, unless a login brings it, because
 // an entry that has gone or changed hands ends sessions.
-func (d *Directory) read(ctx context.Context, name string, e *Entry) (*User, error) {
-	if e == nil {
-		found, err := d.Find(ctx, name)
-		if err != nil {
-			return nil, err
+func (d *Directory) read(ctx context.Context, s *slot, login *Entry, need []string) outcome {
+	b := &ballot{config: &d.config, now: time.Now(), need: need, last: s.known.Load()}
+	if login != nil {
+		if b.last != nil && b.last.user.ID != login.ID {
+			b.last = nil // a namesake, who has just logged in
 		}
-		e = &found
+		return d.poll(ctx, b, *login)
 	}
-	g, err := d.source.Groups(ctx, *e)
-	if err != nil {
-		return nil, verdict(err, ErrNoUser)
+	found, err := d.Find(ctx, s.name)
+	missing := view{node: found.Node, preferred: d.prefers(found.Node), gone: true, read: b.now}
+	switch {
+	case isGone(err) && b.last == nil:
+		return outcome{err: err}
+	case isGone(err):
+		b.views = append(b.views, missing)
+		return d.poll(ctx, b, b.last.entry())
+	case err != nil:
+		return outcome{err: err}
+	case b.last != nil && b.last.user.ID != found.ID:
+		// A namesake, if nobody has the entry of before any longer.
+		b.views, b.need = append(b.views, missing), nil
+		if out := d.poll(ctx, b, b.last.entry()); !isGone(out.err) {
+			return out
+		}
+		b = &ballot{config: &d.config, now: b.now, need: need}
 	}
-	// A time to come would make a removal outlive the TTL.
-	if now := time.Now(); g.Read.IsZero() || g.Read.After(now) {
-		g.Read = now
-	}
-	return newUser(*e, g), nil
+	return d.poll(ctx, b, found)
 }
 
-// land ends a read: it keeps what was read and wakes who waits.
-func (d *Directory) land(s *slot, f *flight, u *User, err error, login bool) (loss *Loss) {
+// maxOpinions bounds the nodes that one read asks.
+const maxOpinions = 16
+
+// poll asks node after node about the entry until the ballot is decided or no
+// further one answers.
+func (d *Directory) poll(ctx context.Context, b *ballot, e Entry) outcome {
+	if len(b.views) == 0 {
+		v, err := d.look(ctx, e, nil)
+		if err != nil {
+			return outcome{err: err}
+		}
+		b.views = append(b.views, v)
+	}
+	for len(b.views) < maxOpinions && b.open() {
+		asked := make([]string, 0, len(b.views))
+		for _, v := range b.views {
+			asked = append(asked, v.node)
+		}
+		v, err := d.look(ctx, e, asked)
+		if err != nil {
+			break
+		}
+		b.views = append(b.views, v)
+		if slices.Contains(asked, v.node) {
+			break // another connection to the same node: there is no other
+		}
+	}
+	return b.result(e)
+}
+
+// look returns what a node that was not asked says about the entry.
+func (d *Directory) look(ctx context.Context, e Entry, asked []string) (view, error) {
+	v := view{node: e.Node, gone: true, read: time.Now()}
+	if len(asked) == 0 && e.Disabled {
+		v.preferred = d.prefers(e.Node)
+		return v, nil
+	}
+	g, err := d.source.Groups(ctx, e, asked...)
+	if err != nil && !isGone(err) {
+		return view{}, verdict(err, ErrUnavailable)
+	}
+	d.learn(g)
+	v = view{node: g.Node, preferred: g.Preferred, gone: err != nil, names: g.Names, read: v.read}
+	// A time to come would make a removal outlive the TTL.
+	if !g.Read.IsZero() && g.Read.Before(time.Now()) {
+		v.read = g.Read
+	}
+	return v, nil
+}
+
+// learn remembers which node is the preferred one.
+func (d *Directory) learn(g GroupSet) {
+	if g.Preferred && !d.prefers(g.Node) {
+		d.preferred.Store(&g.Node)
+	}
+}
+
+// prefers reports whether the node was the preferred one when groups were
+// last read there: no word that there is no entry says so itself.
+func (d *Directory) prefers(node string) bool {
+	p := d.preferred.Load()
+	return p != nil && *p == node
+}
+
+// land ends a read: it keeps what was read, wakes who waits, and tells who
+// has lost something.
+func (d *Directory) land(s *slot, f *flight, out outcome, login bool) {
 	d.mu.Lock()
 	now := time.Now()
-	old := s.user.Load()
-	if err == nil && !login && old != nil && old.ID == u.ID {
-		u.Notice = old.Notice // a search is told nothing about the password
-	}
-	if old != nil && !s.gone {
-		loss = lossOf(old, u, err)
-	}
 	s.flight = nil
-	switch {
-	case err == nil:
-		s.user.Store(u)
-		s.fails = 0
-		s.quiet.Store(0)
-		if !s.gone {
+	last, kept, was := s.known.Load(), !s.gone, d.held[s]
+	if k := out.known; k != nil {
+		if last != nil && last.user.ID == k.user.ID && !login && k.user != last.user {
+			k.user.Notice = last.user.Notice // a search is told nothing about the password
+		}
+		s.known.Store(k)
+		if kept {
 			d.keep(s)
 		}
-	case errors.Is(err, ErrNoUser):
-		if !s.gone { // else forgotten meanwhile: what was read is not kept
+	}
+	switch {
+	case out.err == nil:
+		s.fails = 0
+		s.quiet.Store(0)
+	case isGone(out.err):
+		if kept { // else forgotten meanwhile: what was read is not kept
 			d.drop(s)
 			d.miss(s.name, f, now)
 		}
 	default:
 		s.pause(now, d.config.TTL)
 	}
+	held := d.mark(s)
 	d.mu.Unlock()
-	d.report(s.name, err)
-	f.user, f.err = u, err
+	d.report(s.name, out.err)
+	if kept {
+		d.logHold(s.name, was, held, now)
+	}
+	if f.err = out.err; f.err == nil {
+		f.user, f.doubt = out.known.user, out.doubt
+	}
 	close(f.done)
-	return loss
-}
-
-// lossOf returns what old had and u has not, or nil.
-func lossOf(old, u *User, err error) *Loss {
-	switch {
-	case errors.Is(err, ErrNoUser):
-		return &Loss{User: old.Name, ID: old.ID, Groups: old.Groups, Gone: true}
-	case err != nil || u.ID != old.ID:
-		return nil
+	if last != nil && kept {
+		d.tell(last, out, now)
 	}
-	var lost []string
-	for _, g := range old.Groups {
-		if !u.In(g) {
-			lost = append(lost, g)
-		}
-	}
-	if lost == nil {
-		return nil
-	}
-	return &Loss{User: old.Name, ID: old.ID, Groups: lost}
 }
 
 // miss remembers for a moment that the directory had no such entry, or the

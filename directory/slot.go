@@ -20,9 +20,9 @@ const (
 // A slot is what is known of one user.
 type slot struct {
 	name string
-	// user has the groups last known; nil before the first read, then never.
-	user atomic.Pointer[User]
-	used atomic.Bool // since the hand of the ring came by
+	// known has the groups last known; nil before the first read, then never.
+	known atomic.Pointer[known]
+	used  atomic.Bool // since the hand of the ring came by
 	// quiet is the time, in Unix nanoseconds, before which no read begins:
 	// the end of a pause after a failure, or never while one runs.
 	quiet atomic.Int64
@@ -151,6 +151,7 @@ func (d *Directory) victim() *slot {
 // drop takes a slot out of everything. The caller holds mu.
 func (d *Directory) drop(s *slot) {
 	s.gone = true
+	delete(d.held, s)
 	if s.index < 0 {
 		delete(d.first, s.name)
 		return

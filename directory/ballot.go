@@ -1,0 +1,338 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A ballot finds out from what nodes say what is to be known of one entry. It
+// asks nobody: whoever reads adds a view as long as it is open, then takes the
+// result.
+type ballot struct {
+	config *Config
+	now    time.Time
+	need   []string // groups of which one is needed; none: nothing hangs on it
+	last   *known   // of this same entry; nil: nothing is known
+	views  []view   // in the order in which they came; the first is of the node in use
+}
+
+// An outcome is what a read has brought.
+type outcome struct {
+	known *known // nil: what was known stays
+	err   error  // of whoever waits; the known ones may still serve
+	// doubt is why it is no verdict that a needed group is missing.
+	doubt error
+}
+
+// The reasons for no verdict.
+var (
+	errDisputed = fmt.Errorf("%w: the nodes disagree whether there is such an entry", ErrUnavailable)
+	errUnheard  = fmt.Errorf("%w: the preferred node was not heard about a group that is needed", ErrUnavailable)
+)
+
+// live reports whether the groups known before may still be used.
+func (b *ballot) live() bool {
+	return b.last != nil && b.now.Before(b.last.dead)
+}
+
+// base returns the groups known before.
+func (b *ballot) base() []string {
+	if !b.live() {
+		return nil
+	}
+	return b.last.user.Groups
+}
+
+// open reports whether one more opinion could change the result.
+func (b *ballot) open() bool {
+	first := &b.views[0]
+	switch gone := b.count(func(v *view) bool { return v.gone }); {
+	case gone > 0 && b.last == nil:
+		return false
+	case gone == len(b.views):
+		return !b.confirmed()
+	case gone > 0:
+		return !b.heard()
+	case b.wanting():
+		return true
+	case !b.live():
+		return false
+	case b.last.held != nil && !b.heard():
+		return true
+	case b.last.held != nil && len(b.views) < 2:
+		return len(without(b.base(), first.names)) > 0
+	}
+	return !b.confirmed() && slices.ContainsFunc(without(b.base(), first.names), b.nobodyHas)
+}
+
+// wanting reports whether nobody has shown a needed group so far.
+func (b *ballot) wanting() bool {
+	return len(b.need) > 0 && !holdsAny(b.base(), b.need) && b.wanted() == nil
+}
+
+// wanted returns the first view with a needed group, or nil.
+func (b *ballot) wanted() *view {
+	need := b.need
+	if b.live() {
+		need = without(need, b.last.held.out())
+	}
+	for i := range b.views {
+		if v := &b.views[i]; !v.gone && holdsAny(v.names, need) {
+			return v
+		}
+	}
+	return nil
+}
+
+// nobodyHas reports whether no view has the group.
+func (b *ballot) nobodyHas(group string) bool {
+	return b.count(func(v *view) bool { return !v.gone && holds(v.names, group) }) == 0
+}
+
+// everybodyHas reports whether all views have the group.
+func (b *ballot) everybodyHas(group string) bool {
+	return b.count(func(v *view) bool { return !v.gone && holds(v.names, group) }) == len(b.views)
+}
+
+func (b *ballot) count(is func(*view) bool) (n int) {
+	for i := range b.views {
+		if is(&b.views[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// preferred returns the view of the preferred node, or nil.
+func (b *ballot) preferred() *view {
+	for i := range b.views {
+		if b.views[i].preferred {
+			return &b.views[i]
+		}
+	}
+	return nil
+}
+
+// heard reports whether the preferred node has spoken.
+func (b *ballot) heard() bool { return b.preferred() != nil }
+
+// confirmed reports whether what all views say is certain. One opinion is
+// not, and neither are two laggards that miss the same groups and so agree:
+// the node that has supplied what is known, or the preferred one, must be
+// among them.
+func (b *ballot) confirmed() bool {
+	origin := func(v *view) bool { return b.last != nil && v.node == b.last.user.Node }
+	return len(b.views) >= 2 && (b.heard() || b.count(origin) > 0)
+}
+
+// result says what is known now of the entry e.
+func (b *ballot) result(e Entry) outcome {
+	all := b.views
+	if b.count(func(v *view) bool { return v.gone }) > 0 {
+		if out, decided := b.gone(); decided {
+			return out
+		}
+		// The preferred node has the entry: it is there.
+		b.views = slices.DeleteFunc(slices.Clone(all), func(v view) bool { return v.gone })
+	}
+	var out outcome
+	if b.wanting() && !(b.heard() && len(b.views) >= 2) {
+		out.doubt = errUnheard
+		if !b.live() {
+			out.err = errUnheard
+			return out
+		}
+	}
+	out.known = b.merge(e)
+	if h := out.known.held; h != nil || len(b.views) < len(all) {
+		out.known.held = b.holding(h, all)
+	}
+	return out
+}
+
+// gone decides about an entry that a node has not got, unless the preferred
+// node has it.
+func (b *ballot) gone() (outcome, bool) {
+	if b.last == nil || b.count(func(v *view) bool { return v.gone }) == len(b.views) && b.confirmed() {
+		return outcome{err: ErrNoUser}, true
+	}
+	first := b.preferred()
+	if first != nil && !first.gone {
+		return outcome{}, false
+	}
+	since := b.now
+	if h := b.last.held; h != nil && !h.gone.IsZero() {
+		since = h.gone
+	}
+	until := since.Add(b.config.TTL)
+	if !b.now.Before(until) && first != nil && len(b.views) >= 2 {
+		return outcome{err: ErrNoUser}, true // by the preferred node's word
+	}
+	k := *b.last
+	k.checked = b.now
+	if until.Before(k.dead) {
+		k.dead = until
+	}
+	h := &hold{}
+	if k.held != nil {
+		h.lost = k.held.lost
+	}
+	h.gone = since
+	k.held = b.holding(h, b.views)
+	out := outcome{known: &k}
+	if !b.now.Before(k.dead) {
+		out.err = errDisputed
+	}
+	return out, true
+}
+
+// merge joins the views with what was known.
+func (b *ballot) merge(e Entry) *known {
+	first := b.views[0]
+	names, h := first.names, &hold{}
+	if b.live() {
+		names = b.survivors(h)
+	}
+	yes := b.wanted()
+	if yes != nil && !holdsAny(names, b.need) && !holdsAny(b.base(), b.need) {
+		// As if that node had been read first, and then this one has lost
+		// what only the other shows.
+		for _, g := range without(yes.names, names) {
+			h.lost = append(h.lost, dispute{g, b.now, false})
+		}
+		names = union(names, yes.names)
+	} else {
+		yes = nil
+	}
+	set := GroupSet{Names: names, Node: first.node, Read: first.read}
+	if len(without(names, first.names)) > 0 {
+		set = b.source(set, yes)
+	}
+	k := &known{user: newUser(e, set), dn: e.DN, checked: first.read, dead: set.Read.Add(b.config.StaleMax)}
+	if len(h.lost) > 0 {
+		slices.SortFunc(h.lost, func(x, y dispute) int { return strings.Compare(x.group, y.group) })
+		k.held = h
+	}
+	return k
+}
+
+// source says who has shown all the groups of a set that the first view has
+// not, and when: a node now, or else who did so before.
+func (b *ballot) source(set GroupSet, yes *view) GroupSet {
+	for _, v := range b.views[1:] {
+		if len(without(set.Names, v.names)) == 0 {
+			set.Node, set.Read = v.node, v.read
+			return set
+		}
+	}
+	switch {
+	case yes != nil && !b.live():
+		set.Node = yes.node
+	case b.live():
+		set.Node, set.Read = b.last.user.Node, b.last.user.GroupsRead
+	}
+	return set
+}
+
+// survivors returns the groups known before, but for those that are certainly
+// lost, and those that the first view adds. What is in doubt goes into h.
+func (b *ballot) survivors(h *hold) []string {
+	first := b.views[0].names
+	var lost []string
+	for _, g := range b.base() {
+		since := b.last.held.disputed(g)
+		if since.IsZero() && holds(first, g) {
+			continue
+		}
+		if since.IsZero() {
+			since = b.now
+		}
+		switch b.judge(g, since) {
+		case isLost:
+			lost = append(lost, g)
+		case isOut:
+			lost = append(lost, g)
+			h.lost = append(h.lost, dispute{g, since, true})
+		case isHeld:
+			h.lost = append(h.lost, dispute{g, since, false})
+		}
+	}
+	back := b.reprieve(h)
+	if len(lost) == 0 && len(h.lost) == 0 {
+		return first // as it spells them
+	}
+	return union(union(without(b.base(), lost), without(first, h.out())), back)
+}
+
+// reprieve looks anew at the groups that the preferred node's word has taken,
+// and returns those that it gives back.
+func (b *ballot) reprieve(h *hold) (back []string) {
+	word := b.preferred()
+	for _, d := range b.last.held.disputes() {
+		switch {
+		case !d.out:
+		case word != nil && holds(word.names, d.group):
+			back = append(back, d.group)
+			if !b.everybodyHas(d.group) {
+				h.lost = append(h.lost, dispute{d.group, b.now, false})
+			}
+		case b.nobodyHas(d.group) && b.confirmed():
+		default:
+			h.lost = append(h.lost, d)
+		}
+	}
+	return back
+}
+
+// A fate is what becomes of a group that some node has not shown.
+type fate int
+
+const (
+	isKept fate = iota // the nodes agree that the user is in it
+	isHeld
+	isLost // they agree that not
+	isOut  // by the preferred node's word, which another contradicts
+)
+
+// judge decides about a group that is disputed since a time.
+func (b *ballot) judge(group string, since time.Time) fate {
+	word, age := b.preferred(), b.now.Sub(since)
+	switch {
+	case b.everybodyHas(group) && (word != nil || len(b.views) >= 2):
+		return isKept
+	case b.nobodyHas(group) && b.confirmed():
+		return isLost
+	case word != nil && !holds(word.names, group) && age >= b.config.Hold && len(b.views) >= 2:
+		return isOut
+	case word == nil && !holds(b.views[0].names, group) && age >= b.config.StaleMax:
+		return isLost // by the word of the node in use
+	}
+	return isHeld
+}
+
+// holding completes a hold by what all nodes have said and since when.
+func (b *ballot) holding(h *hold, views []view) *hold {
+	if h == nil {
+		h = &hold{}
+	}
+	h.since, h.views = b.now, slices.Clone(views)
+	if b.last == nil || b.last.held == nil {
+		return h
+	}
+	h.since = b.last.held.since
+	for _, old := range b.last.held.views {
+		same := func(v view) bool { return v.node == old.node }
+		if !slices.ContainsFunc(h.views, same) && len(h.views) < maxOpinions {
+			h.views = append(h.views, old)
+		}
+	}
+	return h
+}
+
+// isGone reports whether err says that there is no such entry.
+func isGone(err error) bool {
+	return errors.Is(err, ErrNoUser) && !errors.Is(err, ErrUnavailable)
+}

@@ -1,0 +1,103 @@
+package directory
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// The table of the groups' states, row by row. Unless a script says more,
+// three nodes have fred in a, b and c; n1 is preferred and in use; TTL 5
+// minutes, Hold 15, StaleMax 8 hours. See [script.run] for the steps.
+func TestVotes(t *testing.T) {
+	for _, tt := range []struct{ name, steps string }{
+		// fresh, over TTL/2
+		{"fresh: nobody is asked", "login=a,b,c 2m n1=a user=a,b,c asked="},
+		{"half the TTL: at once, one read behind", "login=a,b,c 3m n1=a,b,c,d user=a,b,c asked=n1 user=a,b,c,d asked="},
+		// over the TTL
+		{"over the TTL: a request waits for the read", "login=a,b,c 5m n1=a,b,c,d user=a,b,c,d"},
+		{"over the TTL, all nodes down: as known", "login=a,b,c 6m n1=down n2=down n3=down user=a,b,c 7h user=a,b,c"},
+		{"dead: unknown", "login=a,b,c 8h n1=down n2=down n3=down user=unknown held= lost="},
+		// nothing lost
+		{"a group more counts at once", "login=a,b,c n1=a,b,c,d login=a,b,c,d asked=n1 held="},
+		{"another node that lacks nothing becomes the origin", "login=a,b,c n1=down login=a,b,c asked=n2 n2=a,b n3=a,b login=a,b asked=n2,n3 lost=c"},
+		// a loss
+		{"a loss that a second node confirms is one now", "login=a,b,c n1=a,b n2=a,b login=a,b asked=n1,n2 held= lost=c"},
+		{"a removal at all nodes is seen after the TTL", "login=a,b,c n1=a n2=a n3=a 4m59s user=a,b,c 1s user=a lost=b,c"},
+		{"a loss that a second node does not confirm is held", "login=a,b,c n1=a,b login=a,b,c asked=n1,n2 held=c lost="},
+		{"what is gained counts while another group is held", "login=a,b,c n1=a,b,d login=a,b,c,d held=c"},
+		{"each group has its own verdict", "login=a,b,c n1=a n2=a,b login=a,b held=b lost=c"},
+		{"a laggard in use asks until the origin or the preferred node speaks", "login=a,b,c first=n2 n2=a,b n3=a,b login=a,b,c asked=n2,n1 held=c"},
+		{"two laggards that miss the same agree with each other, and decide nothing", "login=a,b,c n1=down n2=a,b n3=a,b login=a,b,c asked=n2,n3,n2 held=c lost="},
+		{"letter case is no loss", "login=a,b,c n1=A,b,c login=A,b,c asked=n1 held="},
+		{"all other nodes down: a second connection to the origin confirms", "login=a,b,c n1=a,b n2=down n3=down login=a,b asked=n1,n1 lost=c"},
+		{"no second opinion at all: held", "first=n2 login=a,b,c first=n3 n1=down n2=down n3=a,b login=a,b,c asked=n3,n3 held=c"},
+		// held, and how it ends
+		{"held ends when the nodes agree that the group is there", "login=a,b,c n1=a,b login=a,b,c held=c n1=a,b,c login=a,b,c held= asked=n1"},
+		{"held ends when the nodes agree that it is not", "login=a,b,c n1=a,b login=a,b,c held=c n2=a,b login=a,b held= lost=c"},
+		{"held for 15 minutes, then by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 14m59s login=a,b,c held=c lost= 1s login=a,b held=-c lost=c"},
+		{"what the preferred node's word took, no other node gives back", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b first=n2 login=a,b 1h login=a,b held=-c first=n1 login/c=refused held=-c"},
+		{"it comes back by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b n1=a,b,c login=a,b,c held="},
+		{"the preferred node's yes needs no hold, nor ends one that a laggard keeps up", "login=a,b,c first=n2 n2=a,b login=a,b,c 1h login=a,b,c held=c lost= first=n1 login=a,b,c held="},
+		{"preferred node down: held beyond 15 minutes", "login=a,b,c n1=down n2=a,b n3=a,b login=a,b,c 1h login=a,b,c held=c lost="},
+		{"preferred node down: held up to StaleMax", "login=a,b,c n1=down n2=a,b n3=a,b login=a,b,c 7h59m59s login=a,b,c 1s login=a,b held= lost=c"},
+		{"preferred node down, another has it: StaleMax, then the word of the one in use", "login=a,b,c n1=down n2=a,b login=a,b,c 4h login=a,b,c 3h59m login=a,b,c lost= 1m login=a,b lost=c"},
+		{"the node in use may alternate", "login=a,b,c n1=a,b first=n2 login=a,b,c first=n1 login=a,b,c first=n2 login=a,b,c 5m first=n1 user=a,b,c first=n2 5m user=a,b,c first=n1 login=a,b,c lost="},
+		{"while held, requests cause no more reads than usual", "login=a,b,c n1=a,b login=a,b,c 2m user=a,b,c asked= 30s user=a,b,c asked= 1s user=a,b,c asked=n1,n2 user=a,b,c asked="},
+		{"a failed read changes nothing that is held", "login=a,b,c n1=a,b login=a,b,c n1=down n2=down n3=down 6m user=a,b,c held=c"},
+		// entry gone or disabled
+		{"gone on two nodes: gone now", "login=a,b,c n1=gone n2=gone 6m user=gone asked=n2 lost=gone held="},
+		{"disabled on two nodes: gone now", "login=a,b,c n1=disabled n2=disabled 6m user=gone asked=n2 lost=gone"},
+		{"gone on one node: held, for the TTL at most, then the preferred node's word", "login=a,b,c n1=gone 6m user=a,b,c held=gone lost= 4m59s user=a,b,c lost= 1s user=gone lost=gone held="},
+		{"gone on a laggard that is in use: the preferred node has it", "login=a,b,c first=n2 n2=gone 6m user=a,b,c 6m user=a,b,c 1h user=a,b,c held=gone lost= n2=a,b,c user=a,b,c 6m user=a,b,c held="},
+		{"gone on a laggard, and a group taken by all others", "login=a,b,c first=n2 n2=gone n1=a,b n3=a,b 6m user=a,b,c n2=a,b 6m user=a,b lost=c held="},
+		{"gone on two laggards, preferred node and origin down: the TTL, then unknown", "login=a,b,c n1=down n2=gone n3=gone 6m user=a,b,c held=gone 5m user=unknown lost= n1=a,b,c 1m user=a,b,c"},
+		{"gone on one, there on another, preferred node down: the TTL, then unknown", "login=a,b,c n1=down n2=gone 6m user=a,b,c 5m user=unknown 1h user=unknown lost= n2=a,b,c 1m user=a,b,c held="},
+		{"gone with nobody to ask: held", "login=a,b,c first=n2 n1=down n3=down n2=gone 6m user=a,b,c held=gone lost="},
+		{"gone on one node, long after: no session ends", "login=a,b,c 9h n1=down n2=gone user=unknown lost="},
+		{"nothing known, gone on the node in use: gone", "n1=gone user=gone"},
+		{"the name is another entry's on one node: held", "login=a,b,c n1=other 6m user=a,b,c held=gone"},
+		{"the name is another entry's on two nodes", "login=a,b,c n1=other n2=other 6m user=gone"},
+		// nothing known, and a login that needs a group
+		{"one node's yes is enough", "n2=a n3=a login/b=a,b,c asked=n1 held="},
+		{"a no that all nodes share is a refusal", "n1=a n2=a n3=a login/b=refused asked=n1,n2,n3,n1 held="},
+		{"two laggards that miss the same, a third knows better: allowed, held", "n1=a n2=a login/b=a,b,c asked=n1,n2,n3 held=b,c"},
+		{"a laggard in use, the preferred node knows better", "first=n2 n2=a login/b=a,b,c asked=n2,n1 held=b,c"},
+		{"all that answer say no, the preferred node is down: unknown", "n1=down n2=a n3=a login/b=unknown asked=n2,n3,n2 user/b=unknown"},
+		{"one node's no twice is a no, when it is the preferred one and alone", "n2=down n3=down n1=a login/b=refused asked=n1,n1"},
+		{"one node's no twice is none, when it is another", "n1=down n3=down n2=a login/b=unknown"},
+		{"a node that was down knows better", "n1=down n2=a n3=a login/b=unknown n1=a,b 1m login/b=a,b asked=n1"},
+		{"a needed group that is held lets in", "login/c=a,b,c n1=a,b login/c=a,b,c held=c"},
+		{"known without the needed group: one yes is enough", "n1=a n2=a n3=a login=a n3=a,b login/b=a,b held=b"},
+		{"known without the needed group, and the preferred node down: no verdict", "n1=a n2=a n3=a login=a n1=down login/b=unknown user=a"},
+		{"known without the needed group, all nodes down: no verdict", "n1=a n2=a n3=a login=a n1=down n2=down user=a n3=down user=a"},
+		{"a session after a restart: the needed group is asked for as at a login", "n1=a n2=a user/b=a,b,c held=b,c"},
+		{"dead, the needed group missing on laggards, preferred node down: unknown", "login/c=a,b,c 9h n1=down n2=a n3=a user/c=unknown"},
+		{"nothing needed: one read", "n1=a login=a asked=n1 held="},
+		{"the preferred node's word about a needed group, after 15 minutes", "n1=a login/b=a,b,c 16m login/b=refused lost=b,c 1h login/b=refused held=-b,-c"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				newScript(t, Config{}).run(tt.steps)
+			})
+		})
+	}
+}
+
+// The log has one line when a hold begins and one when it ends, whatever the
+// number of requests, and says which node lacks what.
+func TestLogOfAHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, Config{})
+		s.run("login=a,b,c n1=a,b login=a,b,c")
+		for range 100 {
+			s.run("login=a,b,c 1s user=a,b,c")
+		}
+		s.run("n1=a,b,c login=a,b,c login=a,b,c")
+		lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN") || !strings.Contains(lines[0], "user=fred groups=c") ||
+			!strings.Contains(lines[0], "n1 lacks 1, n2 lacks 0") || !strings.Contains(lines[1], "level=INFO") {
+			t.Errorf("logged\n%s", s.log.String())
+		}
+	})
+}
