@@ -33,7 +33,7 @@ func reasonOf(err error) string {
 	switch {
 	case err == nil:
 		return reasonOK
-	case errors.Is(err, directory.ErrBadCredentials):
+	case errors.Is(err, directory.ErrBadCredentials), notTaken(err):
 		return reasonFailed
 	case errors.Is(err, ErrAccessDenied):
 		return reasonNoAccess
@@ -49,7 +49,7 @@ func statusOf(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
-	case errors.Is(err, directory.ErrBadCredentials), errors.Is(err, ErrAccessDenied):
+	case errors.Is(err, directory.ErrBadCredentials), errors.Is(err, ErrAccessDenied), notTaken(err):
 		return http.StatusUnauthorized
 	case errors.Is(err, attempts.ErrChallenge):
 		return http.StatusForbidden

@@ -16,6 +16,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
@@ -56,6 +57,8 @@ type Auth struct {
 	loginTimeout          time.Duration
 	basicChallenge        string
 	loginPage             *template.Template
+	passwordPage          *template.Template
+	changer               bool // the directory may change passwords
 	log                   *slog.Logger
 
 	closing    []io.Closer // what New has made
@@ -88,6 +91,7 @@ func New(c Config) (*Auth, error) {
 		loginTimeout:   c.LoginTimeout,
 		basicChallenge: `Basic realm="` + c.Realm + `", charset="UTF-8"`,
 		loginPage:      c.LoginPage,
+		passwordPage:   c.PasswordPage,
 		proofs:         newProofs(c.ProofTTL),
 		log:            c.Logger.With("component", "security"),
 	}
@@ -133,12 +137,16 @@ func (a *Auth) rooms(c Config) error {
 	}
 	a.tokens, errs[3] = formtoken.New(c.FormToken)
 	if c.Directory != nil { // its absence is reported already
+		_, a.changer = c.Directory.(directory.PasswordChanger)
 		a.directory, errs[4] = directory.New(directory.Config{
 			Source:   c.Directory,
 			TTL:      c.GroupTTL,
 			StaleMax: c.GroupStaleMax,
 			Timeout:  c.LoginTimeout,
+			Lost:     a.lost,
 			Logger:   c.Logger,
+
+			UpdateAtLogin: c.UpdateAtLogin,
 		})
 		if errs[4] == nil {
 			a.closing = append(a.closing, a.directory)
@@ -183,6 +191,25 @@ func (a *Auth) Attempts() *attempts.Counter { return a.attempts }
 func (a *Auth) Forget(user string) {
 	a.directory.Forget(user)
 	a.proofs.forget(attempts.Fold(user))
+}
+
+// lost is told by the directory who has lost groups, or is gone. A cookie of
+// somebody who is gone authenticates nobody as it is; ending the sessions keeps
+// a namesake who comes later, and lists of sessions, from finding them.
+func (a *Auth) lost(l directory.Loss) {
+	at := []any{"user", l.User}
+	if !l.Gone {
+		a.proofs.forget(attempts.Fold(l.User))
+		a.log.Info("The user '"+clip(l.User)+"' has lost groups; remembered passwords were forgotten.", append(at, "groups", clip(strings.Join(l.Groups, ", ")))...)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.loginTimeout)
+	defer cancel()
+	if err := a.sessions.RevokeUser(ctx, l.User); err != nil { // which forgets the passwords first
+		a.log.Error("The user '"+clip(l.User)+"' is gone from the directory, or disabled there; some sessions could not be ended.", append(at, "error", clip(err.Error()))...)
+		return
+	}
+	a.log.Warn("The user '"+clip(l.User)+"' is gone from the directory, or disabled there; all sessions were ended.", at...)
 }
 
 // FormToken returns a fresh XSRF token for a form or script of this response,

@@ -41,6 +41,9 @@ type Credentials struct {
 	// asked for. Empty: none was answered.
 	CaptchaID     string
 	CaptchaAnswer string `json:"-"`
+	// NewPassword replaces Password, once that was found right or has
+	// expired. Empty: nothing is changed.
+	NewPassword string `json:"-"`
 }
 
 // Format writes the name, whatever the verb: a password must not get into a
@@ -60,7 +63,8 @@ type Accepted struct {
 	// try was refused before the password was looked at.
 	Attempts attempts.Status
 
-	stamp uint64 // for a proof of this login
+	stamp   uint64 // for a proof of this login
+	changed bool   // Credentials.NewPassword is the password now
 }
 
 // Authenticate checks credentials. Every door goes through it: form, session
@@ -70,17 +74,26 @@ type Accepted struct {
 // does not stop the try: who hangs up decides nothing.
 //
 // The error is directory.ErrBadCredentials for a wrong password and an
-// unknown user alike, [ErrAccessDenied], an *attempts.RefusedError when the
-// password was not looked at, and else directory.ErrUnavailable: no verdict.
-// Together with an error the result still says what the try was counted as.
+// unknown user alike, which a *directory.AccountError is, too; [ErrAccessDenied];
+// an *attempts.RefusedError when the password was not looked at; of a new
+// password a *directory.PasswordError or directory.ErrNoPasswordChange; and else
+// directory.ErrUnavailable: no verdict. Together with an error the result still
+// says what the try was counted as.
+//
+// A right password that is refused for the state of the account counts as no
+// failure, or somebody whose password has expired would soon be asked for a
+// CAPTCHA, too. That it is not counted tells a guesser that it is right, which
+// the login page tells him as well, and a login would. It gives him no guess
+// more: each wrong one before it was counted. A state that the directory tells
+// with a wrong password, too, is counted and looks like one.
 func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.loginTimeout)
 	defer cancel()
 	// A clone: the name may be a piece of a request body, and some of what
 	// keeps it outlives the request.
 	c.Name = strings.Clone(norm.NFC.String(c.Name))
-	if c.CaptchaID != "" {
-		return a.try(ctx, c) // its answer is good for one try, not for its neighbours
+	if c.CaptchaID != "" || c.NewPassword != "" {
+		return a.try(ctx, c) // an answer is good for one try, not for its neighbours, and so is a change
 	}
 	k := tryKey{c.Name, c.Password, c.Client, c.Uncertain}
 	return a.tries.do(ctx, k, func() (Accepted, error) { return a.try(ctx, c) })
@@ -92,7 +105,7 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		return res, &attempts.RefusedError{Verdict: attempts.Delayed, RetryAfter: time.Second}
 	}
 	defer func() {
-		if !errors.Is(err, directory.ErrBadCredentials) {
+		if !wrongPassword(err) {
 			a.attempts.Return(c.Client) // only passwords found wrong use up the address
 		}
 	}()
@@ -116,7 +129,7 @@ func (a *Auth) try(ctx context.Context, c Credentials) (res Accepted, err error)
 		}
 		return res, err
 	}
-	user, outcome, err := a.verify(ctx, c, entry, findErr)
+	user, outcome, err := a.verify(ctx, c, entry, findErr, &res)
 	status, endErr := t.End(ctx, outcome)
 	if endErr != nil {
 		return res, unavailable(endErr) // uncounted would be a free guess; the lease counts it
@@ -192,24 +205,28 @@ func (a *Auth) begin(ctx context.Context, c Credentials, subject string, solved 
 // verify looks at the password and then at the groups, and says how the try
 // is to end. Unknown users, of whom findErr tells, cost the same bind as known
 // ones.
-func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, findErr error) (*directory.User, attempts.Outcome, error) {
+func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, findErr error, res *Accepted) (*directory.User, attempts.Outcome, error) {
 	if c.Password == "" || len(c.Password) > maxPassword || errors.Is(findErr, directory.ErrBadName) {
 		return nil, attempts.Failed, directory.ErrBadCredentials // none of them ever leaves the process
 	}
 	if findErr != nil {
 		e = directory.Entry{} // the same bind as for a known name
 	}
-	e, err := a.directory.Verify(ctx, e, c.Password)
-	if errors.Is(err, directory.ErrBadCredentials) || errors.Is(err, directory.ErrNoUser) {
-		return nil, attempts.Failed, directory.ErrBadCredentials
+	verified, err := a.directory.Verify(ctx, e, c.Password)
+	switch nobody := findErr != nil; {
+	case errors.Is(err, directory.ErrNoUser), nobody && (err == nil || errors.Is(err, directory.ErrBadCredentials)):
+		// Gone since it was found; or what a source says of nobody, even yes.
+		err = directory.ErrBadCredentials
+	case c.NewPassword != "" && (err == nil || mayChange(err)):
+		verified, err = a.change(ctx, c, e, res)
 	}
-	if err == nil && findErr != nil { // a source that says yes to nobody
-		return nil, attempts.Failed, directory.ErrBadCredentials
+	switch {
+	case wrongPassword(err):
+		return nil, attempts.Failed, err
+	case err != nil:
+		return nil, attempts.Abandoned, err
 	}
-	if err != nil {
-		return nil, attempts.Abandoned, unavailable(err)
-	}
-	user, err := a.directory.Login(ctx, e, a.access...)
+	user, err := a.directory.Login(ctx, verified, a.access...)
 	if err != nil {
 		return nil, attempts.Abandoned, unavailable(err)
 	}

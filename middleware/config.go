@@ -85,6 +85,9 @@ type Config struct {
 	// minutes and 8 hours.
 	GroupTTL, GroupStaleMax time.Duration
 
+	// UpdateAtLogin says which logins read the groups anew. Zero means all.
+	UpdateAtLogin directory.UpdateAtLogin
+
 	// ProofTTL is how long a password that Basic credentials have brought is
 	// remembered as right, for the same name from the same client: so long it
 	// costs no bind, the directory's word on a changed password counts from
@@ -107,6 +110,11 @@ type Config struct {
 	// LoginPage replaces the built-in login page. It is executed with a
 	// [LoginForm].
 	LoginPage *template.Template
+
+	// PasswordPage replaces the built-in page that asks for a new password
+	// when the directory wants one and Directory is a
+	// directory.PasswordChanger. It is executed with a [LoginForm], too.
+	PasswordPage *template.Template
 
 	// Logger receives the security log. Nil means slog.Default().
 	Logger *slog.Logger
@@ -137,6 +145,9 @@ func (c Config) defaults() Config {
 	if c.LoginPage == nil {
 		c.LoginPage = builtinLoginPage
 	}
+	if c.PasswordPage == nil {
+		c.PasswordPage = builtinPasswordPage
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -157,7 +168,8 @@ func (c *Config) check() error {
 	if c.Directory == nil {
 		errs = append(errs, errors.New("middleware: Config.Directory is required"))
 	}
-	errs = append(errs, c.checkFilledIn(), c.checkLoginPage())
+	errs = append(errs, c.checkFilledIn(),
+		checkPage("LoginPage", c.LoginPage), checkPage("PasswordPage", c.PasswordPage))
 	for _, p := range []struct{ field, path string }{
 		{"LoginPath", c.LoginPath}, {"LogoutPath", c.LogoutPath}, {"HomePath", c.HomePath},
 	} {
@@ -215,18 +227,18 @@ func (c *Config) checkFilledIn() error {
 	return errors.Join(errs...)
 }
 
-// checkLoginPage executes the template of the login page, so that a fault of
-// it is found here and not by the first person who wants to log in.
-func (c *Config) checkLoginPage() error {
-	if c.LoginPage == nil {
+// checkPage executes the template of a page, so that a fault of it is found
+// here and not by the first person who wants to log in.
+func checkPage(field string, page *template.Template) error {
+	if page == nil {
 		return nil
 	}
 	for _, f := range []LoginForm{{}, {
 		Action: "/login", Message: "x", Username: "x", Destination: "/x", LoggedIn: "x",
 		CaptchaID: "x", CaptchaURL: "/login?captcha=x", RequestID: "x",
 	}} {
-		if err := c.LoginPage.Execute(io.Discard, f); err != nil {
-			return fmt.Errorf("middleware: Config.LoginPage: %w", err)
+		if err := page.Execute(io.Discard, f); err != nil {
+			return fmt.Errorf("middleware: Config.%s: %w", field, err)
 		}
 	}
 	return nil

@@ -72,6 +72,8 @@ func TestNewRefusesWhatItWouldOverwrite(t *testing.T) {
 			c.Store = oneStore{store, attempts.NewMemory(attempts.MemoryConfig{}), captcha.NewMemory(captcha.MemoryConfig{})}
 		}, "Config.Session.Store"},
 		{"a login page that fails", func(c *middleware.Config) { c.LoginPage = template.Must(template.New("x").Parse("{{.Foo}}")) }, "Config.LoginPage"},
+		{"an update nobody knows", func(c *middleware.Config) { c.UpdateAtLogin = -1 }, "Config.UpdateAtLogin"},
+		{"a password page that fails", func(c *middleware.Config) { c.PasswordPage = template.Must(template.New("x").Parse("{{.Foo}}")) }, "Config.PasswordPage"},
 		{"one that fails with a CAPTCHA", func(c *middleware.Config) {
 			c.LoginPage = template.Must(template.New("x").Parse("{{if .CaptchaID}}{{.Foo}}{{end}}"))
 		}, "Config.LoginPage"},

@@ -59,11 +59,24 @@ func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error)
 	name := clip(c.Name)
 	at := a.attrs(r, name)
 	var refused *attempts.RefusedError
+	var state *directory.AccountError
+	if errors.As(err, &state) {
+		at = append(at, "state", string(state.State), "detail", clip(state.Detail))
+	}
+	if res.changed {
+		a.log.Info("The password of '"+name+"' was changed.", at...)
+	}
 	switch {
 	case err == nil:
 		a.log.Info("The user '"+name+"' has PASSED authentication.", at...)
-	case errors.Is(err, directory.ErrBadCredentials):
+	case wrongPassword(err):
 		a.log.Warn("The user '"+name+"' has FAILED authentication.  Failure count equals "+strconv.Itoa(failures(res.Attempts)), at...)
+	case state != nil:
+		// Not FAILED: whatever bans addresses by that word must not ban people
+		// whose password has expired.
+		a.log.Warn("The user '"+name+"' was refused for the state of the account; the password is right.", at...)
+	case notTaken(err):
+		a.log.Warn("The password of '"+name+"' was not changed.", append(at, "error", clip(err.Error()))...)
 	case errors.Is(err, ErrAccessDenied):
 		a.log.Warn("login : '"+name+"' tried to login but they do not have USE permission or weren't found. Deleting remember me cookie.", at...)
 	case errors.Is(err, attempts.ErrChallenge) && errors.As(err, &refused):

@@ -21,9 +21,10 @@ import (
 // maxForm bounds the body of a login in bytes.
 const maxForm = 64 << 10
 
-// A LoginForm is what the template of the login page is executed with. The
-// form posts os_username, os_password, os_destination and, with a challenge,
-// os_captcha_id and os_captcha to Action.
+// A LoginForm is what the templates of the login page and of the password page
+// are executed with. The form posts os_username, os_password, os_destination
+// and, with a challenge, os_captcha_id and os_captcha to Action; that of the
+// password page also os_new_password and os_new_password_confirm.
 type LoginForm struct {
 	Action      string // where the form goes
 	Message     string // what went wrong; "" on first sight
@@ -39,6 +40,10 @@ type LoginForm struct {
 // in and answers 303 to the destination, and the picture of a CAPTCHA is
 // served on the same path. Mount it on Config.LoginPath; on any other path it
 // answers 404.
+//
+// A person whose password has expired, or must be changed, is shown the
+// password page instead, where the directory can change passwords; GET with
+// the query "password" shows it to whoever wants it.
 func (a *Auth) Login() http.Handler {
 	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
@@ -67,10 +72,14 @@ func (a *Auth) notAllowed(w http.ResponseWriter, r *http.Request, allow string) 
 
 func (a *Auth) getLogin(w http.ResponseWriter, r *http.Request) {
 	f := a.form(r, r.URL.Query())
+	page := a.loginPage
 	if u, ok := User(r.Context()); ok {
 		f.LoggedIn = u.Name
 	}
-	a.showLogin(w, r, http.StatusOK, f)
+	if a.changer && r.URL.Query().Has("password") {
+		page, f.Username = a.passwordPage, f.LoggedIn
+	}
+	a.showPage(w, r, http.StatusOK, page, f)
 }
 
 // form starts a login page with the destination of values.
@@ -112,6 +121,10 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
 		Password:      r.PostForm.Get("os_password"),
 		CaptchaID:     r.PostForm.Get("os_captcha_id"),
 		CaptchaAnswer: r.PostForm.Get("os_captcha"),
+		NewPassword:   r.PostForm.Get("os_new_password"),
+	}
+	if r.PostForm.Has("os_new_password") && !a.typedTwice(w, r, c) {
+		return
 	}
 	res, err := a.login(w, r, c)
 	if err == nil {
@@ -147,6 +160,16 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	f := a.form(r, r.PostForm)
 	f.Username = c.Name
 	f.Message = message(err)
+	page := a.loginPage
+	switch changing := c.NewPassword != ""; {
+	case res.changed:
+		f.Message = "Your password was changed. " + f.Message
+	case changing && !errors.Is(err, directory.ErrNoPasswordChange):
+		page = a.passwordPage
+	case mayChange(err) && a.changer:
+		page = a.passwordPage
+		f.Message += " Please choose a new one."
+	}
 	if a.challengeDue(res, err) {
 		err = a.offerChallenge(w, r, &f, res.Subject, err)
 	}
@@ -154,7 +177,27 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	if status == http.StatusUnauthorized {
 		w.Header()[headerAuth] = []string{a.oauthChallenge(request.From(r.Context()))}
 	}
-	a.showLogin(w, r, status, f)
+	a.showPage(w, r, status, page, f)
+}
+
+// typedTwice reports that the new password was, and otherwise shows the page
+// again: a slip of the finger is no try, and nobody is asked about it.
+func (a *Auth) typedTwice(w http.ResponseWriter, r *http.Request, c Credentials) bool {
+	f := a.form(r, r.PostForm)
+	f.Username = c.Name
+	switch {
+	case c.NewPassword == "":
+		f.Message = "Please type the new password."
+	case c.NewPassword != r.PostForm.Get("os_new_password_confirm"):
+		f.Message = "The new password was not typed the same twice. Please type it again."
+	default:
+		return true
+	}
+	if a.captcha != nil && c.CaptchaID != "" { // which is still open
+		f.CaptchaID, f.CaptchaURL = c.CaptchaID, f.Action+"?captcha="+url.QueryEscape(c.CaptchaID)
+	}
+	a.showPage(w, r, http.StatusBadRequest, a.passwordPage, f)
+	return false
 }
 
 // offerChallenge puts a CAPTCHA for the next try into the page, and returns
@@ -199,13 +242,20 @@ func (a *Auth) challengeDue(res Accepted, err error) bool {
 	if errors.Is(err, attempts.ErrChallenge) {
 		return true
 	}
-	return a.limited && errors.Is(err, directory.ErrBadCredentials) && failures(res.Attempts) >= a.challengeAt
+	return a.limited && (errors.Is(err, directory.ErrBadCredentials) || notTaken(err)) && failures(res.Attempts) >= a.challengeAt
 }
 
 // message is what a person is told; it tells a guesser nothing more than the
 // status does.
 func message(err error) string {
-	switch {
+	var fault *directory.PasswordError
+	switch state := passwordRight(err); {
+	case state != nil:
+		return stateMessage(state.State)
+	case errors.As(err, &fault):
+		return faultMessage(fault.Fault)
+	case errors.Is(err, directory.ErrNoPasswordChange):
+		return "Your password cannot be changed here. Please ask your administrator."
 	case errors.Is(err, directory.ErrBadCredentials):
 		return "Sorry, your username and password are incorrect - please try again."
 	case errors.Is(err, ErrAccessDenied):
@@ -216,10 +266,6 @@ func message(err error) string {
 		return "Too many failed logins. Please wait a little and try again."
 	}
 	return outage
-}
-
-func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request, status int, f LoginForm) {
-	a.showPage(w, r, status, a.loginPage, f)
 }
 
 // showPage answers with a page, which is made whole before the first byte of

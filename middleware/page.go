@@ -63,6 +63,42 @@ var builtinLoginPage = template.Must(template.New("login").Parse(`<!DOCTYPE html
 </html>
 `))
 
+// builtinPasswordPage asks for the old password once more: it stands in no
+// page, where a cache or a neighbour could read it.
+var builtinPasswordPage = template.Must(template.New("password").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Change your password</title>
+` + pageStyle + `
+</head>
+<body>
+<main>
+<h1>Change your password</h1>
+{{with .Message}}<p class="message" id="message" role="alert">{{.}}</p>{{end}}
+<form method="post" action="{{.Action}}">
+<label for="username">Username</label>
+<input type="text" id="username" name="os_username" value="{{.Username}}" autocomplete="username" autocapitalize="none" spellcheck="false" required>
+<label for="password">Old password</label>
+<input type="password" id="password" name="os_password" autocomplete="current-password" required autofocus{{if .Message}} aria-describedby="message"{{end}}>
+<label for="new">New password</label>
+<input type="password" id="new" name="os_new_password" autocomplete="new-password" required>
+<label for="confirm">New password again</label>
+<input type="password" id="confirm" name="os_new_password_confirm" autocomplete="new-password" required>
+{{if .CaptchaID}}<label for="captcha">Characters in the picture</label>
+<img src="{{.CaptchaURL}}" width="240" height="80" alt="Distorted characters to type into the field below">
+<input type="text" id="captcha" name="os_captcha" autocomplete="off" autocapitalize="none" spellcheck="false" required>
+<input type="hidden" name="os_captcha_id" value="{{.CaptchaID}}">
+{{end}}<input type="hidden" name="os_destination" value="{{.Destination}}">
+<button type="submit">Change and log in</button>
+</form>
+{{with .RequestID}}{{if $.Message}}<p><small>Request {{.}}</small></p>{{end}}{{end}}
+</main>
+</body>
+</html>
+`))
+
 type logoutPageData struct {
 	Name         string // "" for nobody, and for a user without access
 	Action, Home string
