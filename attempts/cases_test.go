@@ -17,8 +17,8 @@ import (
 // otherNames are rows that Fold cannot know: the directory says who it is,
 // and the count is kept for the entry it returned.
 var otherNames = map[string]string{
-	"username_lockout-039": "middleware: DOMAIN\\user of a configured domain is counted as the entry found",
-	"username_lockout-041": "middleware: a UPN of a configured domain is counted as the entry found",
+	"username_lockout-039": "directory/ldapdir: DOMAIN\\user of a configured domain is the entry found, which is counted",
+	"username_lockout-041": "directory/ldapdir: a UPN of a configured domain is the entry found, which is counted",
 }
 
 func TestUsernameLockoutCases(t *testing.T) {
