@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/directory"
-	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
 	"github.com/seed-244866eb/gatehouse/middleware"
 	"github.com/seed-244866eb/gatehouse/proxytrust"
 )
@@ -105,7 +104,7 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 	}
 	a.closers = append(a.closers, trust.Close)
 
-	dir, err := openDirectory(o, log)
+	dir, err := o.ldap.Open(log)
 	if err != nil {
 		return err
 	}
@@ -124,7 +123,7 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 	a.closers = append(a.closers, auth.Close)
 
 	s.gate = auth
-	s.ready = newReadiness(dir, o.ldapTimeout)
+	s.ready = newReadiness(dir, o.ldap.Timeout)
 	return nil
 }
 
@@ -137,7 +136,7 @@ func configure(o options, log *slog.Logger) middleware.Config {
 		GroupTTL:     o.groupTTL,
 		ProofTTL:     o.proofTTL,
 		NoProofs:     o.proofTTL == 0,
-		LoginTimeout: o.ldapTimeout,
+		LoginTimeout: o.ldap.Timeout,
 		Logger:       log,
 	}
 	// No group is everybody to the middleware. The demo's own default is one
@@ -184,44 +183,6 @@ func trustProxies(o options, log *slog.Logger) (*proxytrust.Trust, error) {
 	return trust, err
 }
 
-// openDirectory returns the directory of the -ldap flags. Nothing is dialled
-// yet: a directory that is down must not keep the program from starting.
-func openDirectory(o options, log *slog.Logger) (*ldapdir.Dir, error) {
-	config := ldapdir.Config{
-		URLs:              o.ldap,
-		BaseDN:            o.ldapBase,
-		UserBaseDN:        o.ldapUserBase,
-		GroupBaseDN:       o.ldapGroupBase,
-		BindDN:            o.ldapBindDN,
-		BindPassword:      o.ldapBindPassword,
-		UserDNTemplate:    o.ldapTemplate,
-		Schema:            o.ldapSchema,
-		StartTLS:          o.ldapStartTLS,
-		InsecurePlaintext: o.ldapPlaintext,
-		Timeout:           o.ldapTimeout,
-		Logger:            log,
-	}
-	// The file wins over the environment, as flags do.
-	var err error
-	if o.ldapBindFile != "" {
-		if config.BindPassword, err = readPassword("-ldap-bind-password-file", o.ldapBindFile); err != nil {
-			return nil, err
-		}
-	}
-	// Given a CA, the authorities of the system no longer count: a directory's
-	// certificate comes from one place.
-	if o.ldapCA != "" {
-		if config.RootCAs, err = readCAs("-ldap-ca", o.ldapCA); err != nil {
-			return nil, err
-		}
-	}
-	dir, err := ldapdir.New(config)
-	if err != nil {
-		return nil, inFlags(err)
-	}
-	return dir, nil
-}
-
 // showAnswers gives away the answers of CAPTCHAs, if o asks for that.
 func (a *app) showAnswers(config *middleware.Config, o options, log *slog.Logger) error {
 	if o.captchaAnswers == "" {
@@ -241,15 +202,7 @@ func (a *app) showAnswers(config *middleware.Config, o options, log *slog.Logger
 // call Config fields are flags here.
 func inFlags(err error) error {
 	return errors.New(strings.NewReplacer(
-		"ldapdir: ", "", "middleware: ", "", "session: ", "",
-		"Config.URLs", "-ldap",
-		"Config.BaseDN", "-ldap-base",
-		"Config.UserBaseDN", "-ldap-user-base",
-		"Config.GroupBaseDN", "-ldap-group-base",
-		"Config.BindDN", "-ldap-bind-dn",
-		"Config.UserDNTemplate", "-ldap-user-dn-template",
-		"InsecurePlaintext", "-ldap-insecure-plaintext",
-		"StartTLS", "-ldap-starttls",
+		"middleware: ", "", "session: ", "",
 		"Config.BaseURL", "-base-url",
 		"Config.AccessGroups", "-access-group",
 	).Replace(err.Error()))

@@ -1,33 +1,13 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
-
-// maxFile bounds every file that a flag names.
-const maxFile = 4 << 20
-
-// readFile returns the content of the file that a flag names.
-func readFile(flag, name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	case info.IsDir():
-		return nil, fmt.Errorf("%s: %s is a directory", flag, name)
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s: %s is larger than %d bytes", flag, name, maxFile)
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	return b, nil
-}
 
 // A source is one proxy pattern and where it was read, for error messages.
 type source struct{ pattern, where string }
@@ -36,7 +16,7 @@ type source struct{ pattern, where string }
 // LF or CRLF; lines that begin with # and empty ones are skipped. Nothing else
 // is trimmed: a pattern with a space is refused by whoever reads it.
 func readPatterns(flag, name string) ([]source, error) {
-	b, err := readFile(flag, name)
+	b, err := cli.ReadFile(flag, name)
 	if err != nil {
 		return nil, err
 	}
@@ -53,34 +33,6 @@ func readPatterns(flag, name string) ([]source, error) {
 		}
 	}
 	return patterns, nil
-}
-
-// readPassword returns the first line of a file. Spaces are kept: they may
-// belong to the password.
-func readPassword(flag, name string) (string, error) {
-	b, err := readFile(flag, name)
-	if err != nil {
-		return "", err
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" {
-		return "", fmt.Errorf("%s: %s begins with an empty line", flag, name)
-	}
-	return line, nil
-}
-
-// readCAs returns the certificate authorities in a PEM file.
-func readCAs(flag, name string) (*x509.CertPool, error) {
-	b, err := readFile(flag, name)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form", flag, name)
-	}
-	return pool, nil
 }
 
 // openAnswers opens the file that CAPTCHA answers are appended to. Whoever

@@ -25,6 +25,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
 
 func main() {
@@ -54,8 +56,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		log.Warn("an environment variable has our prefix and no meaning", "name", name)
 	}
 	ldapURL := ""
-	if len(o.ldap) == 0 && !o.bare {
-		people, err := newPeople(o.ldapBase)
+	if len(o.ldap.URLs) == 0 && !o.bare {
+		people, err := newPeople(o.ldap.Base)
 		if err != nil {
 			return exit(stderr, exitUsage, err)
 		}
@@ -64,7 +66,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			return exit(stderr, exitFault, err)
 		}
 		ldapURL = people.URL()
-		o.ldap = []string{ldapURL}
+		o.ldap.URLs = []string{ldapURL}
 	}
 	app, err := build(o, log)
 	if err != nil {
@@ -81,7 +83,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // exit says in one line why the program ends, and returns its status.
 func exit(stderr io.Writer, status int, err error) int {
 	// Nobody is left to tell that standard error is closed.
-	_, _ = fmt.Fprintln(stderr, "example: "+oneLine(err))
+	_, _ = fmt.Fprintln(stderr, "example: "+cli.OneLine(err))
 	return status
 }
 
@@ -171,5 +173,5 @@ func greet(stdout io.Writer, o options, url, ldapURL string) error {
 	if ldapURL == "" {
 		return nil
 	}
-	return printPeople(stdout, ldapURL, o.ldapBase)
+	return printPeople(stdout, ldapURL, o.ldap.Base)
 }

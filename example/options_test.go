@@ -12,13 +12,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
 
 // defaults returns the options of the contract when nothing is given.
 func defaults() options {
 	return options{
-		addr: "127.0.0.1:8080", ldapBase: "dc=example,dc=org", ldapSchema: "auto",
-		ldapTimeout: 5 * time.Second, maxAttempts: 3, accessGroups: []string{"jira-users"},
+		addr: "127.0.0.1:8080", ldap: cli.Directory{Base: "dc=example,dc=org", Schema: "auto", Timeout: 5 * time.Second},
+		maxAttempts: 3, accessGroups: []string{"jira-users"},
 		adminGroup: "jira-administrators", sessionIdle: 30 * time.Minute,
 		sessionLifetime: 12 * time.Hour, groupTTL: 5 * time.Minute, proofTTL: time.Minute, logFormat: "text",
 	}
@@ -35,9 +37,11 @@ func TestOptionsAreRead(t *testing.T) {
 		{"port 0", []string{"-addr", "127.0.0.1:0"}, nil, func(o *options) { o.addr = "127.0.0.1:0" }},
 		{"a base URL with a context path", []string{"-base-url", "http://127.0.0.1:8080/jira"}, nil, func(o *options) { o.baseURL = baseURL{"http://127.0.0.1:8080/jira", "http://127.0.0.1:8080", "/jira"} }},
 		{"a base URL with slashes at the end", []string{"-base-url", "https://Jira.example.org/"}, nil, func(o *options) { o.baseURL = baseURL{"https://Jira.example.org/", "https://jira.example.org", ""} }},
-		{"several LDAP servers in order", []string{"-ldap", "ldaps://b", "-ldap", "ldaps://a"}, nil, func(o *options) { o.ldap = []string{"ldaps://b", "ldaps://a"} }},
-		{"several LDAP servers from the environment", nil, []string{"GATEHOUSE_LDAP=ldaps://b, ldaps://a"}, func(o *options) { o.ldap = []string{"ldaps://b", "ldaps://a"} }},
-		{"switches by their names and by a value", []string{"-bare", "-ldap-starttls=true", "-ldap-insecure-plaintext=false"}, nil, func(o *options) { o.bare, o.ldapStartTLS = true, true }},
+		{"several LDAP servers in order", []string{"-ldap", "ldaps://b", "-ldap", "ldaps://a"}, nil, func(o *options) { o.ldap.URLs = []string{"ldaps://b", "ldaps://a"} }},
+		{"domains of user names", []string{"-ldap-domain", "AD", "-ldap-domain", "ad.example.org"}, nil, func(o *options) { o.ldap.Domains = []string{"AD", "ad.example.org"} }},
+		{"a kind of directory", []string{"-ldap-schema", "freeipa"}, nil, func(o *options) { o.ldap.Schema = "freeipa" }},
+		{"several LDAP servers from the environment", nil, []string{"GATEHOUSE_LDAP=ldaps://b, ldaps://a"}, func(o *options) { o.ldap.URLs = []string{"ldaps://b", "ldaps://a"} }},
+		{"switches by their names and by a value", []string{"-bare", "-ldap-starttls=true", "-ldap-insecure-plaintext=false"}, nil, func(o *options) { o.bare, o.ldap.StartTLS = true, true }},
 		{"names with a comma, one a line", nil, []string{"GATEHOUSE_ACCESS_GROUP=Smith, Jones\nothers\n"}, func(o *options) { o.accessGroups = []string{"Smith, Jones", "others"} }},
 		{"an access group instead of the default", []string{"-access-group", "*"}, nil, func(o *options) { o.accessGroups = []string{"*"} }},
 		{"a flag before its variable", []string{"-trusted-proxy", "10.0.0.1"}, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.2"}, func(o *options) { o.trustedProxies = []string{"10.0.0.1"} }},
@@ -46,10 +50,10 @@ func TestOptionsAreRead(t *testing.T) {
 		{"durations, numbers, levels and switches from the environment", nil,
 			[]string{"GATEHOUSE_GROUP_TTL=1m", "GATEHOUSE_MAX_ATTEMPTS=0", "GATEHOUSE_LOG_LEVEL=debug", "GATEHOUSE_LDAP_STARTTLS=true"},
 			func(o *options) {
-				o.groupTTL, o.maxAttempts, o.logLevel, o.ldapStartTLS = time.Minute, 0, slog.LevelDebug, true
+				o.groupTTL, o.maxAttempts, o.logLevel, o.ldap.StartTLS = time.Minute, 0, slog.LevelDebug, true
 			}},
 		{"the bind password from the environment", []string{"-ldap-bind-dn", "cn=x"}, []string{"GATEHOUSE_LDAP_BIND_PASSWORD=s,e\ncret"},
-			func(o *options) { o.ldapBindDN, o.ldapBindPassword = "cn=x", "s,e\ncret" }},
+			func(o *options) { o.ldap.BindDN, o.ldap.BindPassword = "cn=x", "s,e\ncret" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			want := defaults()
@@ -108,7 +112,7 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			if line := oneLine(err); !strings.Contains(line, tt.want) || strings.Contains(line, "\n") {
+			if line := cli.OneLine(err); !strings.Contains(line, tt.want) || strings.Contains(line, "\n") {
 				t.Errorf("got %q, want one line with %q", line, tt.want)
 			}
 		})
@@ -137,7 +141,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if _, _, err := parse([]string{"-help"}, nil, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	new(options).flags().VisitAll(func(f *flag.Flag) {
+	new(options).flags().Flags.VisitAll(func(f *flag.Flag) {
 		if !strings.Contains(out.String(), "  -"+f.Name+" ") && !strings.Contains(out.String(), "  -"+f.Name+"\n") {
 			t.Errorf("-%s is missing", f.Name)
 		}
@@ -161,20 +165,11 @@ func TestFilesAreReadAndRefusedByName(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	})
-	t.Run("the first line is the password, spaces and all", func(t *testing.T) {
-		got, err := readPassword("-f", write("w", " se cret \r\nmore\n"))
-		if err != nil || got != " se cret " {
-			t.Errorf("got %q, %v", got, err)
-		}
-	})
 	t.Run("faults name the flag and the file", func(t *testing.T) {
-		empty := write("empty", "\n")
-		_, noPassword := readPassword("-f", empty)
-		_, noCA := readCAs("-f", empty)
 		_, missing := readPatterns("-f", filepath.Join(dir, "missing"))
 		_, isDir := readPatterns("-f", dir)
 		_, unopened := openAnswers("-f", filepath.Join(dir, "no", "such"))
-		for i, err := range []error{noPassword, noCA, missing, isDir, unopened} {
+		for i, err := range []error{missing, isDir, unopened} {
 			if err == nil || !strings.HasPrefix(err.Error(), "-f: ") || !strings.Contains(err.Error(), dir) {
 				t.Errorf("%d: got %v", i, err)
 			}

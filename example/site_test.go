@@ -60,7 +60,7 @@ func newTestSite(t testing.TB, args ...string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { auth.Close(); trust.Close() })
-	s.gate, s.ready = auth, newReadiness(dir, o.ldapTimeout)
+	s.gate, s.ready = auth, newReadiness(dir, o.ldap.Timeout)
 	return s
 }
 

@@ -51,7 +51,7 @@ var rows = []row{
 	{"middleware/authtest", append([]string{"middleware"}, rooms...)},
 	// The demo is an application: any public package, and one server of the
 	// tests as its embedded directory.
-	{"example/...", append([]string{"middleware", "directory/ldapdir", "internal/ldapserver"}, rooms...)},
+	{"example/...", append([]string{"example/cli", "middleware", "directory/ldapdir", "internal/ldapserver"}, rooms...)},
 
 	{"internal/request", nil},
 	{"internal/casefile", nil},
