@@ -65,7 +65,7 @@ func (p *bindPool) take(ctx context.Context) (c *conn, fresh bool, age int, err 
 	p.mu.Unlock()
 	closeAll(old)
 	if c == nil {
-		c, err = p.node.dial(ctx, p.node.timeout)
+		c, err = p.node.connect(ctx)
 		fresh = true
 	}
 	return c, fresh, age, err

@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,10 +15,11 @@ import (
 )
 
 // Config says where the directory is and how people and groups are found in
-// it. URLs and a base are required; all else may be zero. New copies it.
+// it. URLs or Domain and a base are required; all else may be zero. New copies it.
 type Config struct {
 	// URLs are the servers in order of preference, ldaps://host[:port] or
-	// ldap://host[:port]; required. The first that works is used for all.
+	// ldap://host[:port]. Each address of a host is a node; the first node
+	// that works is used for all. Either URLs or Domain is required.
 	URLs []string
 
 	// BaseDN is where users and groups are searched. UserBaseDN and
@@ -135,13 +132,43 @@ type Config struct {
 	// alone.
 	InsecurePlaintext bool
 
+	// Domain is the DNS domain whose SRV records (RFC 2782) name the servers,
+	// in place of URLs: those of _ldaps._tcp, or where there are none those of
+	// _ldap._tcp with port 636. With StartTLS only _ldap._tcp is asked, and
+	// the port is the record's. Without TLS there is no discovery.
+	//
+	// DNS is not to be trusted, so a certificate must name the target of the
+	// record where that is in the domain, as dc1.example.org in example.org,
+	// and the domain itself where it is not.
+	Domain string
+	// Site is the Active Directory site whose servers come before the others
+	// of the Domain. Empty means none.
+	Site string
+	// SpreadByHost orders nodes of equal rank by the name of the machine and
+	// not alike on all machines, so that they share the load: all URLs are of
+	// one rank then, and of a Domain the servers of one priority, in the share
+	// of their weights. False by default: machines that use the same node
+	// agree about everything.
+	SpreadByHost bool
+	// Resolver asks the DNS, always in the background and every ResolveEvery.
+	// Nil means that of the system, zero a minute. Where DNS fails, what is
+	// known stays.
+	Resolver     *net.Resolver `json:"-"`
+	ResolveEvery time.Duration
+
 	// Timeout bounds each call of Find, Verify and Groups, whatever the
 	// number of servers; the deadline of the caller's context bounds a whole
 	// login. Zero means 5 seconds.
 	Timeout time.Duration
-	// CoolDown is how long a server that failed is left alone. Zero means one
-	// second.
-	CoolDown time.Duration
+	// CoolDown is how long a node that failed is left alone before it is
+	// checked in the background; no call waits for it until a check has gone
+	// well. Each check that fails doubles the pause, up to MaxCoolDown, or two
+	// seconds while no node works at all. Zero means one second and 30
+	// seconds, or CoolDown where that is more.
+	CoolDown, MaxCoolDown time.Duration
+	// FailBack is how long a node must have been well before it is used again
+	// in place of a less preferred one. Zero means 30 seconds.
+	FailBack time.Duration
 
 	// SearchConns is the number of service connections to a server; searches
 	// share them. Zero means 2.
@@ -169,6 +196,9 @@ func (c Config) withDefaults() Config {
 	c.NestedDepth = cmp.Or(c.NestedDepth, 10)
 	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
 	c.CoolDown = cmp.Or(c.CoolDown, time.Second)
+	c.MaxCoolDown = cmp.Or(c.MaxCoolDown, max(30*time.Second, c.CoolDown))
+	c.FailBack = cmp.Or(c.FailBack, 30*time.Second)
+	c.ResolveEvery = cmp.Or(c.ResolveEvery, time.Minute)
 	c.SearchConns = cmp.Or(c.SearchConns, 2)
 	c.BindConns = cmp.Or(c.BindConns, 8)
 	c.MaxWaiting = cmp.Or(c.MaxWaiting, 256)
@@ -181,9 +211,6 @@ func (c Config) check() []error {
 	var errs []error
 	fault := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("ldapdir: Config."+format, args...))
-	}
-	if len(c.URLs) == 0 {
-		fault("URLs is required")
 	}
 	if c.UserBaseDN == "" && c.UserDNTemplate == "" {
 		fault("BaseDN or Config.UserBaseDN is required")
@@ -199,10 +226,16 @@ func (c Config) check() []error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"Timeout", c.Timeout}, {"CoolDown", c.CoolDown}} {
+	}{
+		{"Timeout", c.Timeout}, {"CoolDown", c.CoolDown}, {"MaxCoolDown", c.MaxCoolDown},
+		{"FailBack", c.FailBack}, {"ResolveEvery", c.ResolveEvery},
+	} {
 		if d.value < 0 {
 			fault("%s is negative: %v", d.name, d.value)
 		}
+	}
+	if c.MaxCoolDown >= 0 && c.MaxCoolDown < c.CoolDown {
+		fault("MaxCoolDown is less than CoolDown: %v", c.MaxCoolDown)
 	}
 	for _, n := range []struct {
 		name  string
@@ -250,90 +283,4 @@ func (c Config) checkDNs() (errs []error) {
 		}
 	}
 	return errs
-}
-
-// endpoints returns the servers of the URLs.
-func (c Config) endpoints() ([]endpoint, []error) {
-	var all []endpoint
-	var errs []error
-	for _, raw := range c.URLs {
-		e, err := c.endpoint(raw)
-		if err == nil && slices.ContainsFunc(all, func(o endpoint) bool { return o.name == e.name }) {
-			err = errors.New("is there twice")
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs %q: %w", raw, err))
-			continue
-		}
-		all = append(all, e)
-	}
-	return all, errs
-}
-
-func (c Config) endpoint(raw string) (endpoint, error) {
-	u, err := parseURL(raw)
-	if err != nil {
-		return endpoint{}, err
-	}
-	host, secure := u.Hostname(), u.Scheme == "ldaps"
-	switch {
-	case secure && c.StartTLS:
-		return endpoint{}, errors.New("StartTLS is for ldap:// alone")
-	case !secure && !c.StartTLS && !c.InsecurePlaintext && !loopback(host):
-		return endpoint{}, errors.New("passwords would cross the network in the clear; use ldaps, StartTLS or InsecurePlaintext")
-	}
-	port := cmp.Or(u.Port(), ldap.DefaultLdapPort)
-	if secure {
-		port = cmp.Or(u.Port(), ldap.DefaultLdapsPort)
-	}
-	address := net.JoinHostPort(host, port)
-	e := endpoint{name: u.Scheme + "://" + address, address: address, startTLS: c.StartTLS}
-	if secure || c.StartTLS {
-		e.tls = &tls.Config{ServerName: host, RootCAs: c.RootCAs, Certificates: c.Certificates, MinVersion: tls.VersionTLS12}
-	}
-	return e, nil
-}
-
-// parseURL returns the parts of ldap://host[:port] or ldaps://host[:port]. It
-// is asked first, since whether a host is loopback says nothing before it is
-// known to be one.
-func parseURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if bad := (*url.Error)(nil); errors.As(err, &bad) {
-		return nil, bad.Err // the rest of it repeats the URL
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case u.Scheme != "ldap" && u.Scheme != "ldaps":
-		return nil, errors.New("the scheme is neither ldaps nor ldap")
-	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("has more than scheme, host and port")
-	}
-	return u, checkHost(u)
-}
-
-// checkHost returns the fault of host and port. Package url takes all before
-// the last colon for the host, and no port for one.
-func checkHost(u *url.URL) error {
-	host, port := u.Hostname(), u.Port()
-	_, noIP := netip.ParseAddr(host)
-	_, noBareIP := netip.ParseAddr(u.Host)
-	number, noNumber := strconv.ParseUint(port, 10, 16)
-	switch {
-	case host == "":
-		return errors.New("no host")
-	case noBareIP == nil && strings.Contains(u.Host, ":"):
-		return errors.New("an IPv6 address needs brackets")
-	case strings.HasSuffix(u.Host, ":"), noIP != nil && strings.Contains(host, ":"):
-		return errors.New("the port is not a number")
-	case port != "" && (noNumber != nil || number == 0):
-		return errors.New("the port is not between 1 and 65535")
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

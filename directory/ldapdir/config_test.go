@@ -82,8 +82,16 @@ func fieldFaults() []faultRow {
 			c.FollowReferrals, c.ReferralHosts = true, []string{"dc1.example.org", "2001:db8::1"}
 		}), nil},
 		{"negative numbers", good(func(c *ldapdir.Config) {
+			c.MaxCoolDown, c.FailBack, c.ResolveEvery = -5, -6, -7
 			c.Timeout, c.CoolDown, c.SearchConns, c.BindConns, c.MaxWaiting = -time.Second, -1, -2, -3, -4
-		}), []string{"Timeout is negative: -1s", "CoolDown", "SearchConns is negative: -2", "BindConns", "MaxWaiting"}},
+		}), []string{"Timeout is negative: -1s", "CoolDown", "SearchConns is negative: -2", "BindConns", "MaxWaiting", "MaxCoolDown is negative: -5ns", "FailBack is", "ResolveEvery is"}},
+		{"longest pause shorter than the first", good(func(c *ldapdir.Config) { c.CoolDown, c.MaxCoolDown = time.Minute, time.Second }), []string{"MaxCoolDown is less than CoolDown"}},
+		{"domain", good(func(c *ldapdir.Config) { c.URLs, c.Domain, c.Site = nil, "example.org", "Default-First-Site-Name" }), nil},
+		{"domain beside URLs", good(func(c *ldapdir.Config) { c.Domain = "example.org" }), []string{"URLs or Config.Domain", "not both"}},
+		{"domain that is a URL", good(func(c *ldapdir.Config) { c.URLs, c.Domain = nil, "ldaps://example.org" }), []string{`Domain "ldaps://example.org"`}},
+		{"domain with an empty label", good(func(c *ldapdir.Config) { c.URLs, c.Domain = nil, "example..org" }), []string{"is no DNS domain"}},
+		{"site that is several labels", good(func(c *ldapdir.Config) { c.URLs, c.Domain, c.Site = nil, "example.org", "a.b" }), []string{`Site "a.b"`}},
+		{"site without a domain", good(func(c *ldapdir.Config) { c.Site = "oslo" }), []string{"Site goes with"}},
 	}
 }
 

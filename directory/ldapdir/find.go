@@ -29,7 +29,7 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 	}
 	defer end()
 	var found directory.Entry
-	err = d.each(ctx, d.nodes, func(ctx context.Context, n *node) (again bool, err error) {
+	err = d.each(ctx, d.order(""), func(ctx context.Context, n *node) (again bool, err error) {
 		found, err = d.find(ctx, n, name)
 		found.Node = n.name
 		return true, err

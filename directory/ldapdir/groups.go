@@ -45,7 +45,7 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 		}
 		began := time.Now()
 		names, err := d.groups(ctx, n, e, run, len(asked) > 0)
-		set = directory.GroupSet{Names: names, Node: n.name, Preferred: n == d.nodes[0], Read: began}
+		set = directory.GroupSet{Names: names, Node: n.name, Preferred: d.preferred(n), Read: began}
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {

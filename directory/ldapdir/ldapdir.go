@@ -16,13 +16,20 @@
 // detail. Referrals and continuation references are followed in group searches,
 // with Config.FollowReferrals, and else mean that the answer is not whole.
 //
-// # Servers
+// # Nodes
 //
-// The URLs are in order of preference: the first that works gets everything.
-// One that fails is left alone for Config.CoolDown, then one call tries it. A
-// search goes on to the next server; a bind only if this one provably has not
-// seen it. What one login asks goes to the server in [directory.Entry.Node]
-// as long as that one answers.
+// Each address of each server is a node, and one node serves all calls until
+// it fails: the most preferred that works, the same one on every machine
+// unless Config.SpreadByHost. A node fails by transport errors, time-outs and
+// the results 51 and 52. Then the next one takes over, and the failed one is
+// checked in the background by a real search, after growing pauses; no call
+// waits for it. When a more preferred node has been well for Config.FailBack,
+// it serves again. DNS is asked in the background alone.
+//
+// A search that fails goes on to the next node; a bind only if this one
+// provably has not seen it. What one login asks goes to the node in
+// [directory.Entry.Node] as long as that one works. [Dir.Nodes] shows all this,
+// and [Dir.Only] asks one node alone.
 //
 // # Names
 //
@@ -50,9 +57,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/seed-244866eb/gatehouse/directory"
 )
@@ -63,10 +70,11 @@ var errClosed = errors.New("the directory client is closed")
 type Dir struct {
 	config Config
 	log    *slog.Logger
-	nodes  []*node
 	// nobody is the name in the bind for a user who was not found: a bind
 	// like every other, to an entry that cannot exist.
-	nobody string
+	nobody       string
+	bindPassword func() string // package fmt, which prints unexported fields, calls none
+	check        func(context.Context, *node) error
 
 	schema atomic.Pointer[schema] // nil: not known yet
 	sids   sidCache
@@ -74,30 +82,74 @@ type Dir struct {
 	base   context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // every call and every goroutine
+	kicked chan struct{}  // wakes the checks
 
-	mu     sync.Mutex
-	closed bool
+	open     chan struct{} // closed when names have been looked up once
+	openOnce sync.Once
+
+	mu         sync.Mutex
+	closed     bool
+	nodes      []*node // the most preferred first; never modified in place
+	current    *node   // has all calls; nil before there are nodes
+	unresolved error   // how the last look at the DNS failed
 }
 
 var _ directory.Source = (*Dir)(nil)
 
-// New returns a client of the servers of c. It does not dial, so a server
-// that is down does not keep a program from starting. The error names every
-// bad field.
+// New returns a client of the servers of c. It does not dial and does not wait
+// for DNS, so a server that is down does not keep a program from starting. The
+// error names every bad field.
 func New(c Config) (*Dir, error) {
-	c = c.withDefaults()
-	endpoints, errs := c.endpoints()
-	if err := errors.Join(append(errs, c.check()...)...); err != nil {
+	d, r, err := prepare(c)
+	if err != nil {
 		return nil, err
 	}
-	d := &Dir{config: c, log: c.Logger.With("component", "ldapdir"), nobody: "nobody-" + rand.Text()}
-	d.base, d.cancel = context.WithCancel(context.Background())
-	for _, e := range endpoints {
-		d.nodes = append(d.nodes, newNode(d, e))
-	}
-	// The nodes have the secrets. In a field here a careless print shows them.
-	d.config.BindPassword, d.config.Certificates = "", nil
+	d.start(r)
 	return d, nil
+}
+
+// prepare returns a client that does nothing yet.
+func prepare(c Config) (*Dir, *discovery, error) {
+	c = c.withDefaults()
+	servers, errs := c.servers()
+	errs = append(errs, c.check()...)
+	machine := ""
+	if c.SpreadByHost {
+		var err error
+		if machine, err = os.Hostname(); err != nil {
+			errs = append(errs, fmt.Errorf("ldapdir: Config.SpreadByHost: %w", err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	d := &Dir{
+		config: c, log: c.Logger.With("component", "ldapdir"), nobody: "nobody-" + rand.Text(),
+		bindPassword: func() string { return c.BindPassword },
+		kicked:       make(chan struct{}, 1), open: make(chan struct{}),
+	}
+	d.check = d.probe
+	d.base, d.cancel = context.WithCancel(context.Background())
+	r := &discovery{
+		config: c, servers: servers, machine: machine, patience: c.Timeout / 2,
+		report: func(o Operation) { d.report(d.base, o) },
+	}
+	// Functions and servers have the secrets. In a field here a careless print
+	// shows them.
+	d.config.BindPassword, d.config.Certificates = "", nil
+	return d, r, nil
+}
+
+// start starts the goroutines. Where nothing has to be looked up, the nodes
+// are there when it returns.
+func (d *Dir) start(r *discovery) {
+	if r.fixed() {
+		d.setNodes(r.endpoints())
+		d.resolved(nil)
+	} else {
+		d.wg.Go(func() { d.resolve(r) })
+	}
+	d.wg.Go(d.watch)
 }
 
 // Close ends all connections and calls, and returns when no goroutine of the
@@ -106,107 +158,43 @@ func New(c Config) (*Dir, error) {
 func (d *Dir) Close() error {
 	d.mu.Lock()
 	d.closed = true
+	nodes := d.nodes
 	d.mu.Unlock()
 	d.cancel()
-	for _, n := range d.nodes {
+	for _, n := range nodes {
 		n.close()
 	}
 	d.wg.Wait()
 	return nil
 }
 
-// begin opens a call: bounded by Config.Timeout, ended by Close.
+// begin opens a call: bounded by Config.Timeout, ended by Close. It waits until
+// the nodes are known.
 func (d *Dir) begin(ctx context.Context) (context.Context, func(), error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.closed {
+		d.mu.Unlock()
 		return nil, nil, unavailable(errClosed)
 	}
 	d.wg.Add(1)
+	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	stop := context.AfterFunc(d.base, cancel)
-	return ctx, func() {
+	end := func() {
 		stop()
 		cancel()
 		d.wg.Done()
-	}, nil
-}
-
-// An attempt asks one node. It has the time of ctx; again tells whether the
-// next node may be asked after an error.
-type attempt func(ctx context.Context, n *node) (again bool, err error)
-
-// each makes attempts, first on the node of that name, then on the others in
-// order, until one does not fail or time is up. A node that hangs gets its
-// share of the time only, so that the others are still asked.
-func (d *Dir) each(ctx context.Context, nodes []*node, try attempt) error {
-	var last error
-	for i, n := range nodes {
-		if ctx.Err() != nil || !n.enter() {
-			continue
-		}
-		again, err := d.attempt(ctx, n, 1+countAvailable(nodes[i+1:]), try)
-		if err == nil {
-			return nil
-		}
-		last = fmt.Errorf("%s: %w", n.name, err)
-		if !again {
-			return last
-		}
 	}
-	if last == nil && ctx.Err() == nil {
-		return coolingError{nodes[0].lastError()}
+	var err error
+	select {
+	case <-d.open:
+		err = d.noNode()
+	case <-ctx.Done():
+		err = unavailable(fmt.Errorf("the names of the servers are being looked up: %w", ctx.Err()))
 	}
-	return errors.Join(last, ctx.Err())
-}
-
-// A coolingError says that every node is left alone, and why. It hides the
-// result code.
-type coolingError struct{ err error }
-
-func (e coolingError) Error() string {
-	return fmt.Sprintf("every server is in its pause; the first because of: %v", e.err)
-}
-
-// attempt makes one attempt with one of shares of the time that is left.
-func (d *Dir) attempt(ctx context.Context, n *node, shares int, try attempt) (again bool, err error) {
-	began := time.Now()
-	end, _ := ctx.Deadline()
-	part, cancel := context.WithDeadline(ctx, began.Add(time.Until(end)/time.Duration(shares)))
-	defer cancel()
-	again, err = try(part, n)
-	// A caller in a hurry does not take a node away from the others, but a
-	// node that has used up its share is not asked again soon.
-	enough := time.Since(began) >= d.config.Timeout/8 || part.Err() != nil && ctx.Err() == nil
-	v := judge(err, enough)
-	if v == failing && errors.Is(err, context.DeadlineExceeded) {
-		n.hung()
+	if err != nil {
+		end()
+		return nil, nil, err
 	}
-	n.leave(v, err)
-	return again && v == failing && ctx.Err() == nil, err
-}
-
-func countAvailable(nodes []*node) (count int) {
-	for _, n := range nodes {
-		if n.available() {
-			count++
-		}
-	}
-	return count
-}
-
-// order returns all nodes, the one of that name first.
-func (d *Dir) order(first string) []*node {
-	ordered := make([]*node, 0, len(d.nodes))
-	for _, n := range d.nodes {
-		if n.name == first {
-			ordered = append(ordered, n)
-		}
-	}
-	for _, n := range d.nodes {
-		if n.name != first {
-			ordered = append(ordered, n)
-		}
-	}
-	return ordered
+	return ctx, end, nil
 }

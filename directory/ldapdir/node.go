@@ -2,96 +2,50 @@ package ldapdir
 
 import (
 	"context"
-	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// A node is one directory server with its connections and its health.
+// A node is one address of a directory server, with its connections and its
+// health.
 type node struct {
 	endpoint
+	health
 	bindDN       string
 	bindPassword func() string // package fmt, which prints unexported fields, calls none
 	timeout      time.Duration
-	coolDown     time.Duration
-	log          *slog.Logger
+	report       func(context.Context, Operation)
 	searches     *searchPool
 	binds        *bindPool
-
-	mu      sync.Mutex
-	down    time.Time // zero: healthy; else when to try again
-	probing bool      // one call tries it
-	last    error     // why it is down
 }
 
 func newNode(d *Dir, e endpoint) *node {
-	password := d.config.BindPassword
 	n := &node{
-		endpoint: e, bindDN: d.config.BindDN, bindPassword: func() string { return password },
-		timeout: d.config.Timeout, coolDown: d.config.CoolDown, log: d.log,
+		endpoint: e, bindDN: d.config.BindDN, bindPassword: d.bindPassword,
+		timeout: d.config.Timeout, report: d.report,
+		health: health{coolDown: d.config.CoolDown, maxCoolDown: d.config.MaxCoolDown, failBack: d.config.FailBack},
 	}
 	n.searches = newSearchPool(d, n)
 	n.binds = newBindPool(n, d.config.BindConns, d.config.MaxWaiting)
 	return n
 }
 
-// enter asks whether the node may be used now. After a cool-down it lets one
-// call in to try; the others must not wait for a server that still hangs.
-// Who was let in calls leave.
-func (n *node) enter() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.down.IsZero() {
-		return true
-	}
-	if n.probing || time.Now().Before(n.down) {
-		return false
-	}
-	n.probing = true
-	return true
-}
-
-// available tells what enter would, without taking the place.
-func (n *node) available() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.down.IsZero() || !n.probing && !time.Now().Before(n.down)
-}
-
-// leave books how a call went.
-func (n *node) leave(v verdict, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.probing = false
-	switch v {
-	case healthy:
-		if !n.down.IsZero() {
-			n.log.Info("node answers again", "server", n.name)
-		}
-		n.down, n.last = time.Time{}, nil
-	case failing:
-		if n.down.IsZero() {
-			n.log.Warn("node does not answer", "server", n.name, "error", err, "pause", n.coolDown)
-		}
-		n.down, n.last = time.Now().Add(n.coolDown), err
-	}
-}
-
-func (n *node) lastError() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.last
+// connect opens a connection to the node.
+func (n *node) connect(ctx context.Context) (*conn, error) {
+	return n.dial(ctx, n.timeout, func(o Operation) { n.report(ctx, o) })
 }
 
 // dialService opens a connection and binds the service account.
 func (n *node) dialService(ctx context.Context) (*conn, error) {
-	c, err := n.dial(ctx, n.timeout)
+	c, err := n.connect(ctx)
 	if err != nil || n.bindDN == "" {
 		return c, err
 	}
-	if _, err := c.bind(ctx, n.bindDN, n.bindPassword()); err != nil {
+	began := time.Now()
+	_, err = c.bind(ctx, n.bindDN, n.bindPassword())
+	n.report(ctx, Operation{Kind: "bind", Server: n.name, BaseDN: n.bindDN, Detail: "service account", Took: time.Since(began), Err: err})
+	if err != nil {
 		c.close()
 		return nil, serviceError{err}
 	}
@@ -145,6 +99,12 @@ func (n *node) searchFresh(ctx context.Context, request *ldap.SearchRequest) (*l
 func (n *node) hung() {
 	n.searches.reset()
 	n.binds.reset()
+}
+
+// drain ends the connections when their calls have, and takes no new calls.
+func (n *node) drain() {
+	n.searches.drain()
+	n.binds.close()
 }
 
 func (n *node) close() {

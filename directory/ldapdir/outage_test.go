@@ -151,7 +151,7 @@ func TestStoppedServerCostsOneDeadline(t *testing.T) {
 func TestSecondServerTakesOver(t *testing.T) {
 	first := slapdtest.Start(t, slapdtest.Config{Users: 10, Groups: 5})
 	second := slapdtest.Start(t, slapdtest.Config{Users: 10, Groups: 5})
-	d := open(t, ldapdir.Config{URLs: []string{first.URL(), second.URL()}, Timeout: 2 * time.Second, CoolDown: 100 * time.Millisecond})
+	d := open(t, ldapdir.Config{URLs: []string{first.URL(), second.URL()}, Timeout: 2 * time.Second, CoolDown: 100 * time.Millisecond, FailBack: 300 * time.Millisecond})
 	for name, step := range map[string]struct{ begin, end func() }{
 		"killed":  {first.Kill, first.Restart},
 		"stopped": {first.Stop, first.Cont},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -89,7 +90,10 @@ func (r *reading) complete(ctx context.Context, request *ldap.SearchRequest, res
 // follow searches where a referral leads. What fails there is no fault of our
 // node, and is not its result code.
 func (r *reading) follow(ctx context.Context, to referral) (*ldap.SearchResult, []referral, error) {
-	n := &node{endpoint: to.endpoint, bindDN: r.node.bindDN, bindPassword: r.node.bindPassword, timeout: r.node.timeout}
+	n := &node{
+		endpoint: to.endpoint, bindDN: r.node.bindDN, bindPassword: r.node.bindPassword,
+		timeout: r.node.timeout, report: r.dir.report,
+	}
 	result, err := r.dir.search(ctx, n, to.request, n.searchFresh)
 	referred := referrals(err)
 	if err != nil && len(referred) == 0 {
@@ -167,14 +171,14 @@ func (r *reading) reference(request *ldap.SearchRequest, raw string) (referral, 
 func (r *reading) endpoint(u *url.URL) (endpoint, error) {
 	c, n := r.dir.config, r.node
 	c.StartTLS = c.StartTLS && u.Scheme != "ldaps"
-	e, err := c.endpoint(u.Scheme + "://" + u.Host)
+	s, err := c.server(u.Scheme + "://" + u.Host)
 	switch {
 	case err != nil:
 		return endpoint{}, err
-	case e.tls == nil && n.tls != nil:
+	case s.tls == nil && n.tls != nil:
 		return endpoint{}, errors.New("it is in the clear")
-	case e.tls != nil && n.tls != nil:
-		e.tls.Certificates = n.tls.Certificates
+	case s.tls != nil && n.tls != nil:
+		s.tls.Certificates = n.tls.Certificates
 	}
-	return e, nil
+	return endpoint{server: s, name: s.url, address: net.JoinHostPort(s.host, s.port)}, nil
 }

@@ -51,7 +51,7 @@ func newSearchPool(d *Dir, n *node) *searchPool {
 // get returns a connection to search on, and whether it was dialled for this
 // call. The caller runs one search on it.
 func (p *searchPool) get(ctx context.Context) (s *service, fresh bool, err error) {
-	s, fresh, err = p.choose()
+	s, fresh, err = p.choose(ctx)
 	if err != nil {
 		return nil, false, err
 	}
@@ -71,7 +71,7 @@ func (p *searchPool) get(ctx context.Context) (s *service, fresh bool, err error
 // choose books a place on the first connection that is not busy, dialling
 // where there is none. Taking the first keeps one connection in use where one
 // is enough.
-func (p *searchPool) choose() (best *service, fresh bool, err error) {
+func (p *searchPool) choose(ctx context.Context) (best *service, fresh bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -83,7 +83,7 @@ func (p *searchPool) choose() (best *service, fresh bool, err error) {
 			s = nil
 		}
 		if s == nil {
-			p.slots[i] = p.start()
+			p.slots[i] = p.start(ctx)
 			best, fresh = p.slots[i], true
 			break
 		}
@@ -99,13 +99,14 @@ func (p *searchPool) choose() (best *service, fresh bool, err error) {
 }
 
 // start dials in the background: who waits may leave, and the next one finds
-// the connection there. The caller holds mu.
-func (p *searchPool) start() *service {
+// the connection there. What it does is told to the trace of the caller. The
+// caller holds mu.
+func (p *searchPool) start(caller context.Context) *service {
 	s := &service{ready: make(chan struct{}), users: 1}
 	p.open[s] = true
 	p.dir.wg.Go(func() {
 		defer p.done(s)
-		ctx, cancel := context.WithTimeout(p.dir.base, p.node.timeout)
+		ctx, cancel := context.WithTimeout(withTraceOf(p.dir.base, caller), p.node.timeout)
 		defer cancel()
 		s.conn, s.err = p.node.dialService(ctx)
 		if s.conn != nil {
@@ -200,6 +201,14 @@ func (p *searchPool) reset() {
 			p.retire(s)
 		}
 	}
+}
+
+// drain takes all connections out of use and refuses new ones.
+func (p *searchPool) drain() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.reset()
 }
 
 // close ends all connections and refuses new ones. Dialling ends with the

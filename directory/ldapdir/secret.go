@@ -36,11 +36,15 @@ func (c Config) Format(f fmt.State, verb rune) {
 // through the fields by itself.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.shown()) }
 
-// Format prints the URLs of the servers, whatever the verb, and nothing of
+// Format prints the URLs of the servers, or their domain, whatever the verb, and nothing of
 // what the client knows.
 func (d *Dir) Format(f fmt.State, _ rune) {
 	if d == nil {
 		fmt.Fprint(f, "<nil>")
+		return
+	}
+	if d.config.Domain != "" {
+		fmt.Fprintf(f, "ldapdir client of the domain %q", d.config.Domain)
 		return
 	}
 	fmt.Fprintf(f, "ldapdir client of %q", d.config.URLs)

@@ -50,11 +50,12 @@ func mustHide(t *testing.T, what, text string) {
 // and what holds one of them.
 func secretValues(t *testing.T) map[string]any {
 	c := canaryConfig()
-	d := open(t, c)
+	d, still := open(t, c), open(t, c)
+	still.Close() // to read the fields of a client that is at work would be a race
 	return map[string]any{
 		"Config": c, "*Config": &c, "[]Config": []ldapdir.Config{c}, "a struct with a Config": struct{ LDAP ldapdir.Config }{c},
-		"*Dir": d, "Dir": reflect.ValueOf(d).Elem(), "a struct with a *Dir": struct{ Source *ldapdir.Dir }{d},
-		"a struct that hides a *Dir": struct{ source *ldapdir.Dir }{d},
+		"*Dir": d, "Dir": reflect.ValueOf(still).Elem(), "a struct with a *Dir": struct{ Source *ldapdir.Dir }{d},
+		"a struct that hides a *Dir": struct{ source *ldapdir.Dir }{still},
 	}
 }
 

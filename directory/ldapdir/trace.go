@@ -7,21 +7,29 @@ import (
 )
 
 // A Trace is told what is asked of the directory on behalf of one context. The
-// package httptrace is the model. Its function is called from the goroutine of
-// the call and must not block.
+// package httptrace is the model: its function may be called from several
+// goroutines, also after the call has returned, and must not block.
 type Trace struct {
 	// Operation is called after each operation. Nil is not called.
 	Operation func(Operation)
 }
 
-// An Operation is one request to a server and how it ended. It never holds a
-// password.
+// An Operation is one step towards a server, or one request to it, and how it
+// ended. It never holds a password. The kinds are
+//
+//	resolve             the addresses, or SRV records, of the name in Server
+//	dial, tls, starttls a new connection; Detail is the address, and how TLS is spoken
+//	bind                BaseDN is the DN; Detail tells that of the service account
+//	search, read        below BaseDN, or the one entry
+//	probe               the check of a node in the background
+//	failover, failback  the node in Server is in use from now on
 type Operation struct {
-	Kind    string // "search", "bind" or "read"
-	Server  string // the URL of the node
+	Kind    string
+	Server  string // the name of the node
 	BaseDN  string // of a bind: the DN
-	Filter  string // empty for a bind
-	Results int    // entries
+	Filter  string // of a search or read
+	Detail  string
+	Results int // entries
 	Took    time.Duration
 	Err     error // of a bind: nil, a refusal, or no verdict
 }
@@ -33,6 +41,15 @@ func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
+// withTraceOf returns ctx with the trace of another context: what is begun for
+// a caller may outlive the call.
+func withTraceOf(ctx, caller context.Context) context.Context {
+	if t, ok := caller.Value(traceKey{}).(*Trace); ok {
+		return WithTrace(ctx, t)
+	}
+	return ctx
+}
+
 // report tells log and trace of an operation.
 func (d *Dir) report(ctx context.Context, o Operation) {
 	if t, ok := ctx.Value(traceKey{}).(*Trace); ok && t != nil && t.Operation != nil {
@@ -41,7 +58,13 @@ func (d *Dir) report(ctx context.Context, o Operation) {
 	if !d.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("server", o.Server), slog.String("base", o.BaseDN), slog.Duration("took", o.Took)}
+	attrs := []slog.Attr{slog.String("server", o.Server), slog.Duration("took", o.Took)}
+	if o.BaseDN != "" {
+		attrs = append(attrs, slog.String("base", o.BaseDN))
+	}
+	if o.Detail != "" {
+		attrs = append(attrs, slog.String("detail", o.Detail))
+	}
 	if o.Filter != "" {
 		attrs = append(attrs, slog.String("filter", o.Filter), slog.Int("results", o.Results))
 	}
