@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/middleware"
@@ -29,11 +30,25 @@ type accounts struct {
 	changes  int
 }
 
+// Find knows alice also by a name that only Verify finds out to be hers, as a
+// directory without a search does.
+func (a *accounts) Find(ctx context.Context, name string) (directory.Entry, error) {
+	if name != "a.liddell" {
+		return a.meter.Find(ctx, name)
+	}
+	e, err := a.meter.Find(ctx, "alice")
+	e.Name = name
+	return e, err
+}
+
 func (a *accounts) Verify(ctx context.Context, e directory.Entry, password string) (directory.Entry, error) {
-	if e.Name != "alice" {
+	if e.ID != "static:alice" {
 		return a.meter.Verify(ctx, e, password)
 	}
 	a.binds.Add(1)
+	if a.slow != nil {
+		<-a.slow
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch right := password == a.password; {
@@ -42,6 +57,7 @@ func (a *accounts) Verify(ctx context.Context, e directory.Entry, password strin
 	case !right:
 		return directory.Entry{}, directory.ErrBadCredentials
 	}
+	e.Name = "alice"
 	return e, nil
 }
 
@@ -348,22 +364,22 @@ func TestPasswordThatIsChangedAndDoesNotWorkYet(t *testing.T) {
 // has got no answer, too.
 func TestChangedPasswordEndsProofs(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		fault error
-		want  int64 // binds of the old password elsewhere afterwards
+		name, typed string
+		fault       error
 	}{
-		{"changed", nil, 1},
-		{"no answer", directory.ErrUnavailable, 1},
+		{"changed", "alice", nil},
+		{"changed under another name", "a.liddell", nil},
+		{"no answer", "alice", directory.ErrUnavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, a := newAccounts(t, "", false)
 			a.fault = tt.fault
 			w.basicFrom(there, "alice", "right")
-			w.change("alice", "right", "new", "new")
+			w.change(tt.typed, "right", "new", "new")
 			before := w.source.binds.Load()
 			w.basicFrom(there, "alice", "right")
-			if got := w.source.binds.Load() - before; got != tt.want {
-				t.Errorf("%d binds, want %d", got, tt.want)
+			if got := w.source.binds.Load() - before; got != 1 {
+				t.Errorf("%d binds of the old password, want one", got)
 			}
 		})
 	}
@@ -389,4 +405,43 @@ func TestCredentialsPrintNoPassword(t *testing.T) {
 			t.Errorf("%s prints %s", format, s)
 		}
 	}
+}
+
+// TestRightPasswordUsesUpNoAddress: many people behind one address come back
+// with expired passwords on one morning.
+func TestRightPasswordUsesUpNoAddress(t *testing.T) {
+	w := newWorld(t, func(c *middleware.Config) {
+		c.Attempts.AddressBurst = 2
+		c.Directory = &accounts{meter: c.Directory.(*meter), password: "right", state: directory.PasswordExpired}
+	})
+	for range 5 {
+		if rec := w.rest("alice", "right"); rec.Code != 401 {
+			t.Fatalf("got %d", rec.Code)
+		}
+	}
+}
+
+// TestTwoChangesAtOnce: two new passwords are not one try, even where all else
+// is equal; one of them wins.
+func TestTwoChangesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a := newAccounts(t, directory.PasswordExpired, false)
+		w.source.slow = make(chan struct{})
+		var wg sync.WaitGroup
+		var codes [2]int
+		for i := range codes {
+			wg.Go(func() {
+				password := fmt.Sprint("new", i)
+				codes[i] = w.change("alice", "right", password, password).Code
+			})
+		}
+		synctest.Wait()
+		close(w.source.slow)
+		wg.Wait()
+		for i, code := range codes {
+			if (code == 303) != (a.password == fmt.Sprint("new", i)) {
+				t.Errorf("answers %v, and the password is %s", codes, a.password)
+			}
+		}
+	})
 }

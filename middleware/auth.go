@@ -142,6 +142,7 @@ func (a *Auth) rooms(c Config) error {
 			Source:   c.Directory,
 			TTL:      c.GroupTTL,
 			StaleMax: c.GroupStaleMax,
+			Hold:     c.GroupHold,
 			Timeout:  c.LoginTimeout,
 			Lost:     a.lost,
 			Logger:   c.Logger,
@@ -179,6 +180,10 @@ func (a *Auth) Handler(next http.Handler) http.Handler {
 // store, types other than gob's own are registered with gob.Register, and
 // Save comes before the first byte of the answer.
 func (a *Auth) Sessions() *session.Manager { return a.sessions }
+
+// Directory returns the group cache, to show the nodes of the directory and the
+// groups about which they disagree. To forget a user there is [Auth.Forget].
+func (a *Auth) Directory() *directory.Directory { return a.directory }
 
 // Attempts returns the counter of failed logins, to show and reset counts.
 func (a *Auth) Attempts() *attempts.Counter { return a.attempts }

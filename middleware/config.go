@@ -85,6 +85,11 @@ type Config struct {
 	// minutes and 8 hours.
 	GroupTTL, GroupStaleMax time.Duration
 
+	// GroupHold is how long a group that one directory node lacks and another
+	// has is the user's still, while nobody can tell which of them is right.
+	// Zero means 15 minutes.
+	GroupHold time.Duration
+
 	// UpdateAtLogin says which logins read the groups anew. Zero means all.
 	UpdateAtLogin directory.UpdateAtLogin
 
@@ -183,7 +188,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		field string
 		d     *time.Duration
-	}{{"LoginTimeout", &c.LoginTimeout}, {"GroupTTL", &c.GroupTTL}, {"GroupStaleMax", &c.GroupStaleMax}, {"ProofTTL", &c.ProofTTL}} {
+	}{{"LoginTimeout", &c.LoginTimeout}, {"GroupTTL", &c.GroupTTL}, {"GroupStaleMax", &c.GroupStaleMax}, {"GroupHold", &c.GroupHold}, {"ProofTTL", &c.ProofTTL}} {
 		if *d.d < 0 {
 			errs = append(errs, fmt.Errorf("middleware: Config.%s is negative: %v", d.field, *d.d))
 			*d.d = 0

@@ -17,7 +17,7 @@ import (
 func TestNewReportsAllFaults(t *testing.T) {
 	c := middleware.Config{
 		BaseURL: "jira.example.com/jira", LoginPath: "login", LogoutPath: "//logout", HomePath: "/?home",
-		AccessGroups: []string{""}, LoginTimeout: -time.Second, ProofTTL: -1, Realm: `a"b`,
+		AccessGroups: []string{""}, LoginTimeout: -time.Second, ProofTTL: -1, GroupHold: -1, Realm: `a"b`,
 	}
 	c.Session.Name = "a;b"
 	c.Attempts.Max = 1000
@@ -29,7 +29,7 @@ func TestNewReportsAllFaults(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Config.Directory is required", `"jira.example.com/jira"`, `Config.LoginPath "login"`, `Config.LogoutPath "//logout"`, `Config.HomePath "/?home"`,
-		"Config.AccessGroups", "Config.LoginTimeout", "Config.ProofTTL", "Config.Realm", "a;b", "1000", "Lifetime", `"*"`,
+		"Config.AccessGroups", "Config.LoginTimeout", "Config.ProofTTL", "Config.GroupHold", "Config.Realm", "a;b", "1000", "Lifetime", `"*"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)

@@ -120,6 +120,13 @@ func (b brokenStore) Save(ctx context.Context, k session.Key, r session.Record) 
 	return b.Store.Save(ctx, k, r)
 }
 
+func (b brokenStore) List(ctx context.Context, shard uint16, user string) (map[session.Key]session.Record, error) {
+	if *b.down {
+		return nil, errBroken
+	}
+	return b.Store.List(ctx, shard, user)
+}
+
 func TestSessionStoreOutage(t *testing.T) {
 	down := false
 	w := newWorld(t, func(c *middleware.Config) {
