@@ -16,61 +16,69 @@ const protocolVersion = 3
 // the connection runs meanwhile.
 func (c *conn) bind(m *message, f *Fault) {
 	c.who = nil // whatever comes out, the old identity is gone
-	e, r := c.server.authenticate(m.op)
+	name, e, o := c.server.authenticate(m.op)
 	if override, ok := f.Results[OpBind]; ok {
-		r = override
+		o = BindOutcome{Result: override}
 	}
-	if r.Code == 0 {
+	if o.Result.Code == 0 {
 		c.who = e
 	}
-	c.send(envelope(m.id, response(ldap.ApplicationBindResponse, r)))
+	c.server.noteBind(Bind{Name: name, Code: o.Result.Code})
+	c.send(envelope(m.id, response(ldap.ApplicationBindResponse, o.Result), packets(o.Controls, m.controls)...))
 }
 
-// authenticate returns the entry that op proves to be, nil for anonymous. The
-// context tag 0 is the simple password; 3 would be SASL.
-func (s *Server) authenticate(op *ber.Packet) (*entry, Result) {
+// authenticate returns the name that op gives, the entry that it proves to
+// be, nil for anonymous, and the answer. The context tag 0 is the simple
+// password; 3 would be SASL.
+func (s *Server) authenticate(op *ber.Packet) (name string, e *entry, o BindOutcome) {
+	refuse := func(code int, message string) (string, *entry, BindOutcome) {
+		return name, nil, BindOutcome{Result: Result{Code: code, Message: message}}
+	}
 	if len(op.Children) != 3 {
-		return nil, Result{Code: ldap.LDAPResultProtocolError, Message: "malformed bind request"}
+		return refuse(ldap.LDAPResultProtocolError, "malformed bind request")
 	}
 	version, ok := integer(op.Children[0], ber.TagInteger)
 	name, okName := octets(op.Children[1])
 	if !ok || !okName || version != protocolVersion {
-		return nil, Result{Code: ldap.LDAPResultProtocolError, Message: "only LDAP version 3"}
+		return refuse(ldap.LDAPResultProtocolError, "only LDAP version 3")
 	}
 	auth := op.Children[2]
 	if !primitive(auth, 0) {
-		return nil, Result{Code: ldap.LDAPResultAuthMethodNotSupported, Message: "simple authentication only"}
+		return refuse(ldap.LDAPResultAuthMethodNotSupported, "simple authentication only")
 	}
-	return s.simple(name, auth.Data.String())
+	e, o = s.simple(name, auth.Data.String())
+	return name, e, o
 }
 
-// simple answers as slapd does with its default configuration.
-func (s *Server) simple(name, password string) (*entry, Result) {
+// simple answers as slapd does with its default configuration, or as Active
+// Directory. With a result other than 0 the entry proves nothing.
+func (s *Server) simple(name, password string) (*entry, BindOutcome) {
 	wrong := Result{Code: ldap.LDAPResultInvalidCredentials}
+	unknown := wrong
+	if s.config.ActiveDirectory {
+		wrong, unknown = Subcode("52e").Result, Subcode("525").Result
+	}
 	switch {
 	case name == "" && password == "":
-		return nil, Result{}
+		return nil, BindOutcome{}
 	case name == "":
-		return nil, wrong
+		return nil, BindOutcome{Result: unknown}
+	case password == "" && s.config.ActiveDirectory:
+		// RFC 4513, section 5.1.2, gone the other way: a client that forgets
+		// to check for it takes anybody in.
+		return nil, BindOutcome{}
 	case password == "":
-		// RFC 4513, section 5.1.2: a client that forgets to check for this
-		// would take anybody in.
-		return nil, Result{Code: ldap.LDAPResultUnwillingToPerform, Message: "unauthenticated bind (DN with no password) disallowed"}
+		return nil, BindOutcome{Result: Result{Code: ldap.LDAPResultUnwillingToPerform,
+			Message: "unauthenticated bind (DN with no password) disallowed"}}
 	}
-	d, ok := parseDN(name)
-	if !ok {
-		return nil, Result{Code: ldap.LDAPResultInvalidDNSyntax, Message: "invalid DN"}
+	e, ok := s.tree.Load().find(name)
+	switch {
+	case !ok:
+		return nil, BindOutcome{Result: Result{Code: ldap.LDAPResultInvalidDNSyntax, Message: "invalid DN"}}
+	case e == nil:
+		return nil, BindOutcome{Result: unknown}
 	}
-	e := s.tree.Load().byKey[d.key()]
-	if e == nil {
-		return nil, wrong
-	}
-	for _, stored := range e.passwords {
-		if passwordMatches(stored, password) {
-			return e, Result{}
-		}
-	}
-	return nil, wrong
+	return e, e.outcome(password, wrong)
 }
 
 // passwordMatches compares with a stored value: {SSHA} and {SHA} (RFC 2307,

@@ -244,7 +244,7 @@ func (c *conn) answer(m *message, op Op, r Result) {
 
 func unknownCritical(list []control) bool {
 	for _, ctl := range list {
-		if ctl.critical && ctl.oid != oidPaging {
+		if ctl.critical && ctl.oid != oidPaging && ctl.oid != PolicyOID {
 			return true
 		}
 	}

@@ -70,19 +70,25 @@ func encodeEntry(id int64, e *entry, sel *selection) []byte {
 		if !sel.wants(a) {
 			continue
 		}
-		values := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-		if !sel.typesOnly {
-			for _, v := range a.values {
-				values.AppendChild(octetString(v))
-			}
+		for _, p := range a.pieces(sel.span(a.key), sel.limit) {
+			list.AppendChild(encodePiece(p, sel.typesOnly))
 		}
-		one := ber.NewSequence("")
-		one.AppendChild(octetString(a.name))
-		one.AppendChild(values)
-		list.AppendChild(one)
 	}
 	op.AppendChild(list)
 	return envelope(id, op)
+}
+
+func encodePiece(p piece, typesOnly bool) *ber.Packet {
+	values := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+	if !typesOnly {
+		for _, v := range p.values {
+			values.AppendChild(octetString(v))
+		}
+	}
+	one := ber.NewSequence("")
+	one.AppendChild(octetString(p.name))
+	one.AppendChild(values)
+	return one
 }
 
 // encodeReference returns a SearchResultReference (RFC 4511, section 4.5.3).

@@ -79,6 +79,9 @@ func (c *conn) compared(op *ber.Packet) Result {
 		return Result{Code: ldap.LDAPResultInvalidDNSyntax, Message: "invalid DN"}
 	}
 	key := attributeKey(attr)
+	if c.server.config.ActiveDirectory && c.who == nil {
+		return needBind()
+	}
 	// Comparing a password would be a bind that no counter sees.
 	if ruleOf(key) == hidden || c.server.config.DenyAnonymous && c.who == nil {
 		return Result{Code: ldap.LDAPResultInsufficientAccessRights}

@@ -14,7 +14,8 @@ const (
 	caseExact
 	distinguishedName
 	numeric
-	hidden // userPassword: matches nothing
+	bytesExact // bytes, objectSid also in the form S-1-5-…
+	hidden     // userPassword: matches nothing
 )
 
 // ruleOf returns the equality rule of the attribute with this key, from RFC
@@ -26,7 +27,9 @@ func ruleOf(key string) rule {
 	case "member", "uniquemember", "memberof", "entrydn", "distinguishedname", "manager", "owner",
 		"seealso", "secretary", "roleoccupant", "creatorsname", "modifiersname":
 		return distinguishedName
-	case "uidnumber", "gidnumber", "primarygroupid", "useraccountcontrol", "supportedldapversion":
+	case "objectsid", "objectguid", tokenGroups, "sidhistory", "jpegphoto", "usercertificate", "usercertificate;binary":
+		return bytesExact
+	case "uidnumber", "gidnumber", "primarygroupid", "useraccountcontrol", "grouptype", "supportedldapversion":
 		return numeric
 	case "userpassword", "unicodepwd":
 		return hidden
@@ -39,7 +42,7 @@ func operational(key string) bool {
 	switch key {
 	case "entryuuid", "entrydn", "entrycsn", "contextcsn", "createtimestamp", "modifytimestamp",
 		"creatorsname", "modifiersname", "memberof", "hassubordinates", "subschemasubentry",
-		"structuralobjectclass", "pwdaccountlockedtime", "namingcontexts", "supportedldapversion",
+		"structuralobjectclass", "pwdaccountlockedtime", tokenGroups, "namingcontexts", "supportedldapversion",
 		"supportedcontrol", "supportedextension", "supportedfeatures", "vendorname", "vendorversion":
 		return true
 	}
@@ -92,6 +95,11 @@ func (r rule) normal(v string) (string, bool) {
 			return "", false
 		}
 		return n.String(), true
+	case bytesExact:
+		if sid, ok := parseSID(v); ok {
+			return sid, true
+		}
+		return v, true
 	case hidden:
 		return "", false
 	}

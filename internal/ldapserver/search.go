@@ -40,13 +40,15 @@ type page struct {
 type selection struct {
 	user, operational bool // "*" or an empty list; "+"
 	keys              []string
+	spans             map[string]span // by key; nil without range options
+	limit             int             // values of one attribute, 0: any number
 	typesOnly         bool
 }
 
 // newSelection reads an attribute list (RFC 4511, section 4.5.1.8; "+" is RFC
 // 3673). Nothing asked for is everything but operational attributes.
-func newSelection(names []string, typesOnly bool) selection {
-	s := selection{user: len(names) == 0, typesOnly: typesOnly}
+func newSelection(names []string, typesOnly bool, rangeLimit int) selection {
+	s := selection{user: len(names) == 0, typesOnly: typesOnly, limit: rangeLimit}
 	for _, n := range names {
 		switch n {
 		case "*":
@@ -54,10 +56,33 @@ func newSelection(names []string, typesOnly bool) selection {
 		case "+":
 			s.operational = true
 		default: // "1.1" among them: no attribute has that name
-			s.keys = append(s.keys, attributeKey(n))
+			s.add(n)
 		}
 	}
 	return s
+}
+
+func (s *selection) add(name string) {
+	bare, asked, ok := name, span{}, false
+	if s.limit > 0 {
+		bare, asked, ok = parseSpan(name)
+	}
+	key := attributeKey(bare)
+	s.keys = append(s.keys, key)
+	if ok {
+		if s.spans == nil {
+			s.spans = map[string]span{}
+		}
+		s.spans[key] = asked
+	}
+}
+
+// span returns the range that was asked for, or nil.
+func (s *selection) span(key string) *span {
+	if asked, ok := s.spans[key]; ok {
+		return &asked
+	}
+	return nil
 }
 
 func (s *selection) wants(a *attribute) bool {
@@ -65,7 +90,7 @@ func (s *selection) wants(a *attribute) bool {
 }
 
 // parseSearch returns the request, or the result that refuses it.
-func parseSearch(m *message) (*searchRequest, Result) {
+func parseSearch(m *message, rangeLimit int) (*searchRequest, Result) {
 	malformed := Result{Code: ldap.LDAPResultProtocolError, Message: "malformed search request"}
 	c := m.op.Children
 	if len(c) != 8 {
@@ -86,7 +111,7 @@ func parseSearch(m *message) (*searchRequest, Result) {
 		return nil, Result{Code: ldap.LDAPResultInvalidDNSyntax, Message: "invalid DN"}
 	}
 	q := &searchRequest{base: d, scope: scope, sizeLimit: size, timeLimit: limit, filter: f,
-		selection: newSelection(names, typesOnly)}
+		selection: newSelection(names, typesOnly, rangeLimit)}
 	for _, ctl := range m.controls {
 		if ctl.oid != oidPaging {
 			continue
@@ -171,9 +196,9 @@ type search struct {
 
 // search answers a search request.
 func (c *conn) search(ctx context.Context, m *message, f *Fault) {
-	q, refused := parseSearch(m)
-	if refused.Code == 0 && c.server.config.DenyAnonymous && c.who == nil && len(q.base.rdns) > 0 {
-		refused = Result{Code: ldap.LDAPResultInsufficientAccessRights, Message: "bind first"}
+	q, refused := parseSearch(m, c.server.config.RangeLimit)
+	if refused.Code == 0 && len(q.base.rdns) > 0 {
+		refused = c.access(q)
 	}
 	if refused.Code != 0 {
 		c.send(envelope(m.id, response(ldap.ApplicationSearchResultDone, refused)))
@@ -197,6 +222,20 @@ func (c *conn) search(ctx context.Context, m *message, f *Fault) {
 		r = override
 	}
 	s.finish(r, more)
+}
+
+// access refuses what the client may not search.
+func (c *conn) access(q *searchRequest) Result {
+	ad := c.server.config.ActiveDirectory
+	switch {
+	case ad && c.who == nil:
+		return needBind()
+	case c.server.config.DenyAnonymous && c.who == nil:
+		return Result{Code: ldap.LDAPResultInsufficientAccessRights, Message: "bind first"}
+	case ad && q.scope != ldap.ScopeBaseObject && slices.Contains(q.selection.keys, tokenGroups):
+		return Result{Code: ldap.LDAPResultOperationsError, Message: "tokenGroups needs a base search"}
+	}
+	return Result{}
 }
 
 // limits computes the size limits. As in Active Directory, the server's own
@@ -301,6 +340,9 @@ func (s *search) root() Result {
 // entry sends one entry, or with Fault.Endless the same one until the client
 // leaves. It returns false when there is nobody to send to.
 func (s *search) entry(ctx context.Context, e *entry) bool {
+	if s.tree.holders != nil && slices.Contains(s.selection.keys, tokenGroups) {
+		e = s.tree.withTokenGroups(e)
+	}
 	b := encodeEntry(s.id, e, &s.selection)
 	s.sent++
 	s.out.Write(b)

@@ -40,6 +40,8 @@ type Entry struct {
 	// added when absent. The values of userPassword are plain or {SSHA}; they
 	// serve for binds alone and are never returned or matched.
 	Attributes map[string][]string
+	// Bind changes how binds to the entry end; nil: in nothing.
+	Bind *BindRule
 }
 
 // A Config says what a [Server] holds and how it answers. The zero Config is
@@ -51,8 +53,20 @@ type Config struct {
 	// TLS serves [Server.StartSecure] and the StartTLS operation; nil: neither.
 	TLS *tls.Config
 	// SizeLimit is the most entries that one search returns before result 4;
-	// a page of a paged search is cut to it instead. Zero means no limit.
+	// a page of a paged search is cut to it instead, as by the MaxPageSize of
+	// Active Directory. Zero means no limit.
 	SizeLimit int
+	// RangeLimit is the most values of an attribute that one entry shows, the
+	// MaxValRange of Active Directory; clients ask for the rest by the range
+	// option. Zero means no limit, and no range option.
+	RangeLimit int
+	// ActiveDirectory answers as a domain controller: binds by user principal
+	// name and DOMAIN\user, sub-codes in the message of result 49, success as
+	// anonymous without a password, nothing but the rootDSE for anonymous
+	// clients, objectGUID, objectSid and tokenGroups. See also [RootDSE].
+	ActiveDirectory bool
+	// KeepBinds is the number of binds that [Server.Binds] knows.
+	KeepBinds int
 	// IdleTimeout closes a connection that sent nothing for so long. Zero
 	// means never.
 	IdleTimeout time.Duration
@@ -83,6 +97,12 @@ func New(c Config) (*Server, error) {
 	if c.SizeLimit < 0 {
 		errs = append(errs, fmt.Errorf("ldapserver: Config.SizeLimit is negative: %d", c.SizeLimit))
 	}
+	if c.RangeLimit < 0 {
+		errs = append(errs, fmt.Errorf("ldapserver: Config.RangeLimit is negative: %d", c.RangeLimit))
+	}
+	if c.KeepBinds < 0 {
+		errs = append(errs, fmt.Errorf("ldapserver: Config.KeepBinds is negative: %d", c.KeepBinds))
+	}
 	if c.IdleTimeout < 0 {
 		errs = append(errs, fmt.Errorf("ldapserver: Config.IdleTimeout is negative: %v", c.IdleTimeout))
 	}
@@ -110,6 +130,7 @@ type Server struct {
 	closed    bool
 	listeners []net.Listener
 	conns     map[*conn]bool
+	binds     []Bind
 	plain     string // first address of each kind
 	secure    string
 }
@@ -170,7 +191,7 @@ func (s *Server) url(scheme string, secure bool) string {
 // SetEntries replaces the whole content at once; searches that run finish on
 // the old one. On an error, which names every bad entry, nothing changes.
 func (s *Server) SetEntries(entries []Entry) error {
-	t, err := newTree(entries, s.config.MemberOf)
+	t, err := newTree(entries, s.config.MemberOf, s.config.ActiveDirectory)
 	if err != nil {
 		return err
 	}

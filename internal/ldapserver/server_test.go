@@ -41,20 +41,20 @@ func testEntries() []Entry {
 		return Entry{DN: "uid=" + uid + ",ou=people," + suffix, Attributes: a}
 	}
 	return []Entry{
-		{suffix, attrs{"objectClass": {"dcObject", "organization"}, "o": {"Example"}, "dc": {"example"}}},
-		{"ou=people," + suffix, attrs{"objectClass": {"organizationalUnit"}, "ou": {"people"}}},
-		{"ou=groups," + suffix, attrs{"objectClass": {"organizationalUnit"}, "ou": {"groups"}}},
+		{DN: suffix, Attributes: attrs{"objectClass": {"dcObject", "organization"}, "o": {"Example"}, "dc": {"example"}}},
+		{DN: "ou=people," + suffix, Attributes: attrs{"objectClass": {"organizationalUnit"}, "ou": {"people"}}},
+		{DN: "ou=groups," + suffix, Attributes: attrs{"objectClass": {"organizationalUnit"}, "ou": {"groups"}}},
 		person("fred", "Fred  Normal", attrs{"userPassword": {fredPass}, "uidNumber": {"1001"}, "description": {"a*b", "it is (odd)"}}),
 		person("admin", "Admin", attrs{"userPassword": {"{SSHA}/kfcsAicyrF09gaV54Fe4byPN6VzYWx0"}, "uidNumber": {"999"}}),
 		person("zoë", "Zoë Größe", attrs{"userPassword": {zoePass}, "uidNumber": {"20000"}}),
 		person("nogroups", "No Groups", attrs{"uidNumber": {"1002"}}),
-		{"cn=jira-users,ou=groups," + suffix, attrs{"objectClass": {"groupOfNames"}, "cn": {"jira-users"},
+		{DN: "cn=jira-users,ou=groups," + suffix, Attributes: attrs{"objectClass": {"groupOfNames"}, "cn": {"jira-users"},
 			"member": {"UID=Fred , OU=people, dc=example,dc=org", "uid=zoë,ou=people," + suffix, "cn=inner,ou=groups," + suffix}}},
-		{"cn=inner,ou=groups," + suffix, attrs{"objectClass": {"groupOfNames"}, "cn": {"inner"},
+		{DN: "cn=inner,ou=groups," + suffix, Attributes: attrs{"objectClass": {"groupOfNames"}, "cn": {"inner"},
 			"member": {"uid=admin,ou=people," + suffix, "cn=jira-users,ou=groups," + suffix}}}, // a cycle
-		{"cn=unique,ou=groups," + suffix, attrs{"objectClass": {"groupOfUniqueNames"}, "cn": {"unique"},
+		{DN: "cn=unique,ou=groups," + suffix, Attributes: attrs{"objectClass": {"groupOfUniqueNames"}, "cn": {"unique"},
 			"uniqueMember": {fredDN}}},
-		{"cn=posix,ou=groups," + suffix, attrs{"objectClass": {"posixGroup"}, "cn": {"posix"}, "gidNumber": {"100"},
+		{DN: "cn=posix,ou=groups," + suffix, Attributes: attrs{"objectClass": {"posixGroup"}, "cn": {"posix"}, "gidNumber": {"100"},
 			"memberUid": {"fred"}}},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,11 @@ type tree struct {
 	glue    map[string]bool // ancestors of entries, whether they exist or not
 	types   map[string]bool // attribute types that occur; others are Undefined in filters
 	serial  uint64          // tells a paging cookie of this tree from another's
+
+	// Of Active Directory alone.
+	logins  map[string]*entry   // by user principal name and DOMAIN\user
+	holders map[string][]*entry // groups by the key of a member
+	bySID   map[string]*entry
 }
 
 // An entry is an object with its values in normal form.
@@ -25,6 +31,8 @@ type entry struct {
 	key       string
 	attrs     []*attribute // sorted by key
 	passwords []string
+	rule      BindRule
+	changed   atomic.Pointer[string] // the password that took their place
 }
 
 type attribute struct {
@@ -70,7 +78,7 @@ func (e *entry) add(name string, values ...string) {
 	}
 }
 
-func newTree(list []Entry, memberOf bool) (*tree, error) {
+func newTree(list []Entry, memberOf, activeDirectory bool) (*tree, error) {
 	now := time.Now()
 	t := &tree{
 		byKey:  make(map[string]*entry, len(list)),
@@ -82,12 +90,19 @@ func newTree(list []Entry, memberOf bool) (*tree, error) {
 	for _, key := range []string{"cn", "dc", "department", "description", "displayname", "employeenumber",
 		"entrydn", "gidnumber", "givenname", "homedirectory", "l", "mail", "manager", "member", "memberof",
 		"memberuid", "mobile", "o", "ou", "owner", "samaccountname", "sn", "telephonenumber", "title", "uid",
-		"uidnumber", "uniquemember", "useraccountcontrol", "userpassword", "userprincipalname"} {
+		"uidnumber", "uniquemember", "useraccountcontrol", "userpassword", "userprincipalname",
+		"objectsid", "objectguid", "primarygroupid", "grouptype", "distinguishedname"} {
 		t.types[key] = true
+	}
+	if activeDirectory {
+		t.logins, t.holders, t.bySID = map[string]*entry{}, map[string][]*entry{}, map[string]*entry{}
 	}
 	var errs []error
 	for _, e := range list {
 		errs = append(errs, t.insert(e, now))
+	}
+	if activeDirectory {
+		t.indexAD()
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -112,6 +127,9 @@ func (t *tree) insert(given Entry, now time.Time) error {
 		return fmt.Errorf("ldapserver: Entry.DN %q is not a name", given.DN)
 	}
 	e := &entry{dn: d, key: d.key()}
+	if given.Bind != nil {
+		e.rule = *given.Bind
+	}
 	if t.byKey[e.key] != nil {
 		return fmt.Errorf("ldapserver: Entry.DN %q occurs twice", given.DN)
 	}
@@ -121,6 +139,11 @@ func (t *tree) insert(given Entry, now time.Time) error {
 		}
 	}
 	e.complete(now)
+	if t.logins == nil {
+		e.completeOpen()
+	} else {
+		e.completeAD(firstRID + uint32(len(t.entries)))
+	}
 	t.byKey[e.key] = e
 	t.entries = append(t.entries, e)
 	for n := 1; n < len(d.rdns); n++ {
@@ -136,20 +159,26 @@ func (e *entry) complete(now time.Time) {
 		key := attributeKey(n.Type)
 		want, ok := ruleOf(key).normal(n.Value)
 		if a := e.get(key); ok && (a == nil || !slices.Contains(a.normal, want)) {
-			e.add(n.Type, n.Value)
+			e.add(key, n.Value) // cn, though the DN may say CN
 		}
 	}
 	stamp := now.UTC().Format("20060102150405Z")
-	for _, d := range []struct{ name, value string }{
-		{"objectClass", "top"},
-		{"entryDN", e.dn.text},
-		{"entryUUID", nameUUID(e.key)},
-		{"createTimestamp", stamp},
-		{"modifyTimestamp", stamp},
-	} {
-		if e.get(attributeKey(d.name)) == nil {
-			e.add(d.name, d.value)
-		}
+	e.fill("objectClass", "top")
+	e.fill("createTimestamp", stamp)
+	e.fill("modifyTimestamp", stamp)
+}
+
+// completeOpen adds the operational attributes of RFC 4530 and RFC 5020,
+// which Active Directory does not have.
+func (e *entry) completeOpen() {
+	e.fill("entryDN", e.dn.text)
+	e.fill("entryUUID", nameUUID(e.key))
+}
+
+// fill adds the value to an attribute without any.
+func (e *entry) fill(name, value string) {
+	if e.get(attributeKey(name)) == nil {
+		e.add(name, value)
 	}
 }
 
