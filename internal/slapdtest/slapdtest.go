@@ -55,6 +55,9 @@ type Config struct {
 	// Extra is added to the section of the database in slapd.conf: limits,
 	// overlays. The modules ppolicy, retcode and syncprov are loaded.
 	Extra string
+	// Access is added before the access rules of the database, of which the
+	// first that fits decides.
+	Access string
 	// Global is added to slapd.conf before the databases.
 	Global string
 	// RequireClientCert refuses connections over TLS that bring no
@@ -176,7 +179,7 @@ func (s *Server) configure(c Config) {
 	}
 	conf := strings.NewReplacer(
 		"@DIR@", s.dir, "@BASE@", BaseDN, "@ROOT@", RootDN, "@ROOTPW@", RootPassword,
-		"@VERIFY@", verify, "@GLOBAL@", c.Global, "@EXTRA@", c.Extra).Replace(slapdConf)
+		"@VERIFY@", verify, "@GLOBAL@", c.Global, "@ACCESS@", c.Access, "@EXTRA@", c.Extra).Replace(slapdConf)
 	if err := os.WriteFile(s.conf(), []byte(conf), 0o600); err != nil {
 		s.t.Fatalf("slapdtest: %v", err)
 	}
@@ -238,6 +241,7 @@ index objectClass eq
 index uid,mail,cn eq,sub
 index member,uniqueMember,memberUid,memberOf eq
 index entryUUID,entryCSN eq
+@ACCESS@
 access to attrs=userPassword by self write by anonymous auth by * none
 access to * by * read
 @EXTRA@
