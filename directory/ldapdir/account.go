@@ -113,9 +113,7 @@ func stateOf(e directory.Entry, result uint16, message string, said policy) (sta
 		if locked {
 			return state{directory.AccountLocked, false}, true
 		}
-		// OpenLDAP and 389 have compared the password by then, as section 9.1
-		// of the draft says, and Netscape's control is theirs too.
-		return state{directory.PasswordExpired, true}, said.fault == faultPasswordExpired || said.expired
+		return state{directory.PasswordExpired, comparedBefore(message)}, said.fault == faultPasswordExpired || said.expired
 	case ldap.LDAPResultUnwillingToPerform:
 		if s, ok := stateOfWords(result, message); ok {
 			return s, true
@@ -129,6 +127,14 @@ func stateOf(e directory.Entry, result uint16, message string, said policy) (sta
 		return state{directory.AccountLocked, false}, locked
 	}
 	return state{}, false
+}
+
+// comparedBefore reports whether a server that writes this beside "expired" has
+// compared the password by then, as section 9.1 of the draft wants it: OpenLDAP,
+// which writes nothing, and 389. ApacheDS looks at the age first, and to a
+// guesser its word would be worth a name.
+func comparedBefore(message string) bool {
+	return message == "" || strings.HasPrefix(message, "password expired!")
 }
 
 // verdictOnSuccess refuses the right password of an account that may not log

@@ -62,6 +62,7 @@ func TestVerdictOnBind(t *testing.T) {
 
 		{"policy: locked", directory.Entry{}, refusal(49, ""), fault(faultAccountLocked), directory.AccountLocked, false},
 		{"policy: expired", directory.Entry{}, refusal(49, ""), fault(faultPasswordExpired), directory.PasswordExpired, true},
+		{"policy: expired, as ApacheDS says before it compares", directory.Entry{}, refusal(49, "INVALID_CREDENTIALS: Bind failed: paasword expired"), fault(faultPasswordExpired), directory.PasswordExpired, false},
 		{"policy: change after reset needs a success", directory.Entry{}, refusal(49, ""), fault(faultChangeAfterReset), wrong, false},
 		{"policy: change after reset", directory.Entry{}, nil, fault(faultChangeAfterReset), directory.PasswordMustChange, true},
 		{"policy: garbage beside a wrong password", directory.Entry{}, refusal(49, ""), garbled, wrong, false},
