@@ -56,7 +56,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		log.Warn("an environment variable has our prefix and no meaning", "name", name)
 	}
 	ldapURL := ""
-	if len(o.ldap.URLs) == 0 && !o.bare {
+	if len(o.ldap.URLs) == 0 && o.ldap.SRVDomain == "" && !o.bare {
 		people, err := newPeople(o.ldap.Base)
 		if err != nil {
 			return exit(stderr, exitUsage, err)

@@ -45,6 +45,7 @@ func TestOptionsAreRead(t *testing.T) {
 		{"names with a comma, one a line", nil, []string{"GATEHOUSE_ACCESS_GROUP=Smith, Jones\nothers\n"}, func(o *options) { o.accessGroups = []string{"Smith, Jones", "others"} }},
 		{"an access group instead of the default", []string{"-access-group", "*"}, nil, func(o *options) { o.accessGroups = []string{"*"} }},
 		{"a flag before its variable", []string{"-trusted-proxy", "10.0.0.1"}, []string{"GATEHOUSE_TRUSTED_PROXY=10.0.0.2"}, func(o *options) { o.trustedProxies = []string{"10.0.0.1"} }},
+		{"servers found by their domain", []string{"-ldap-srv-domain", "example.org", "-ldap-srv-site", "Oslo"}, nil, func(o *options) { o.ldap.SRVDomain, o.ldap.Site = "example.org", "Oslo" }},
 		{"no remembered passwords", []string{"-proof-ttl", "0"}, nil, func(o *options) { o.proofTTL = 0 }},
 		{"an empty variable as none", nil, []string{"GATEHOUSE_LDAP_TIMEOUT="}, func(*options) {}},
 		{"durations, numbers, levels and switches from the environment", nil,

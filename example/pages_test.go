@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/middleware/authtest"
@@ -15,6 +16,8 @@ import (
 
 func TestHomeShowsTheIssuesToUsers(t *testing.T) {
 	s := newTestSite(t)
+	expiring := new(*userFred)
+	expiring.Notice.Expires = time.Now().Add(73 * time.Hour)
 	for _, tt := range []struct {
 		name, target string
 		user         *directory.User
@@ -28,6 +31,7 @@ func TestHomeShowsTheIssuesToUsers(t *testing.T) {
 		{"the ones searched for", "/?jql=" + url.QueryEscape("type=Bug AND status=Closed"), userFred, 200, []string{"TEST-3"}, []string{"TEST-20"}},
 		{"none where none matches", "/?jql=project=X", userFred, 200, []string{"No issue matches"}, []string{"TEST-1"}},
 		{"a fault of the search", "/?jql=" + url.QueryEscape("<i>"), userFred, 400, []string{`role="alert"`, `value="&lt;i&gt;"`, "not understood"}, []string{"<i>", "TEST-1"}},
+		{"a password that expires", "/", expiring, 200, []string{`role="status"`, "Your password expires in 3 days.", `href="/login?password"`}, nil},
 		{"names as text", "/", userMarkup, 200, []string{"&lt;script&gt;"}, []string{"<script"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -36,6 +40,35 @@ func TestHomeShowsTheIssuesToUsers(t *testing.T) {
 				t.Errorf("%d, want %d", w.Code, tt.status)
 			}
 			contains(t, w.Body.String(), tt.with, tt.without)
+		})
+	}
+}
+
+func TestPasswordNotice(t *testing.T) {
+	now := time.Now()
+	in := func(d time.Duration) directory.PasswordNotice { return directory.PasswordNotice{Expires: now.Add(d)} }
+	grace := func(n int) directory.PasswordNotice {
+		return directory.PasswordNotice{Expired: true, GraceLogins: n}
+	}
+	for _, tt := range []struct {
+		name string
+		n    directory.PasswordNotice
+		want string
+	}{
+		{"nothing", directory.PasswordNotice{}, ""},
+		{"a week", in(7 * 24 * time.Hour), "Your password expires in 7 days."},
+		{"begun days do not count", in(3*24*time.Hour - 1), "Your password expires in 2 days."},
+		{"one day", in(24 * time.Hour), "Your password expires in one day."},
+		{"hours", in(24*time.Hour - 1), "Your password expires within a day."},
+		{"over since the login", in(-time.Hour), "Your password has expired: you cannot log in with it again."},
+		{"grace logins", grace(3), "Your password has expired: you can log in with it 3 more times."},
+		{"one grace login", grace(1), "Your password has expired: you can log in with it once more."},
+		{"no grace login", grace(0), "Your password has expired: you cannot log in with it again."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := notice(tt.n, now); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
 		})
 	}
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/middleware"
 )
 
@@ -15,7 +18,8 @@ type visitor struct {
 	Unknown       bool // nobody can tell who it is at the moment
 	AuthType      string
 	LoginReason   string
-	Admin         bool // for links alone: the page itself has a handler that asks
+	Notice        string // about the password; "" for none
+	Admin         bool   // for links alone: the page itself has a handler that asks
 }
 
 // visitor returns the sender of r; an anonymous one has no Name.
@@ -34,7 +38,30 @@ func (s *site) visitor(r *http.Request) visitor {
 		v.Groups = u.Groups
 	}
 	v.Admin = u.In(s.adminGroup)
+	v.Notice = notice(u.Notice, time.Now())
 	return v
+}
+
+// notice returns what a person should know about a password that will not let
+// them in for ever; "" for nothing.
+func notice(n directory.PasswordNotice, now time.Time) string {
+	const day = 24 * time.Hour
+	switch left := n.Expires.Sub(now); {
+	case n.Expired && n.GraceLogins == 1:
+		return "Your password has expired: you can log in with it once more."
+	case n.Expired && n.GraceLogins > 1:
+		return fmt.Sprintf("Your password has expired: you can log in with it %d more times.", n.GraceLogins)
+	case n.Expired, !n.Expires.IsZero() && left <= 0:
+		return "Your password has expired: you cannot log in with it again."
+	case n.Expires.IsZero():
+		return ""
+	case left < day:
+		return "Your password expires within a day."
+	case left < 2*day:
+		return "Your password expires in one day."
+	default:
+		return fmt.Sprintf("Your password expires in %d days.", left/day)
+	}
 }
 
 // by returns v as the author of something; where there is no login, that is

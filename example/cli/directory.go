@@ -20,6 +20,8 @@ type Directory struct {
 	BindFile     string
 	Schema       string
 	Domains      []string
+	SRVDomain    string
+	Site         string
 	Timeout      time.Duration
 	Template     string
 	CA           string
@@ -33,6 +35,8 @@ type Directory struct {
 func (d *Directory) AddTo(c Command, none string) {
 	fs := c.Flags
 	fs.Var((*List)(&d.URLs), "ldap", "`URL` of an LDAP server, ldaps:// or ldap://; repeatable, in order of preference ("+none+")")
+	fs.StringVar(&d.SRVDomain, "ldap-srv-domain", "", "find the LDAP servers by the SRV records of the DNS domain `NAME`, in place of -ldap")
+	fs.StringVar(&d.Site, "ldap-srv-site", "", "prefer the servers of the Active Directory site `NAME` of -ldap-srv-domain")
 	fs.StringVar(&d.Base, "ldap-base", "dc=example,dc=org", "search below `DN`")
 	fs.StringVar(&d.UserBase, "ldap-user-base", "", "search people below `DN` (default: the base)")
 	fs.StringVar(&d.GroupBase, "ldap-group-base", "", "search groups below `DN` (default: the base)")
@@ -84,6 +88,8 @@ func (d *Directory) Open(log *slog.Logger) (*ldapdir.Dir, error) {
 		UserDNTemplate:    d.Template,
 		Schema:            d.Schema,
 		Domains:           d.Domains,
+		Domain:            d.SRVDomain,
+		Site:              d.Site,
 		StartTLS:          d.StartTLS,
 		InsecurePlaintext: d.Plaintext,
 		Timeout:           d.Timeout,
@@ -121,7 +127,9 @@ func inFlags(err error) error {
 		"Config.GroupBaseDN", "-ldap-group-base",
 		"Config.BindDN", "-ldap-bind-dn",
 		"Config.UserDNTemplate", "-ldap-user-dn-template",
-		"Config.Domains", "-ldap-domain",
+		"Config.Domains", "-ldap-domain", // before the name that it begins with
+		"Config.Domain", "-ldap-srv-domain",
+		"Config.Site", "-ldap-srv-site",
 		"InsecurePlaintext", "-ldap-insecure-plaintext",
 		"StartTLS", "-ldap-starttls",
 	).Replace(err.Error()))
