@@ -28,10 +28,10 @@ func (r *reading) parents(ctx context.Context) error {
 		for i, dn := range below {
 			// A group has no user name: with its own it would get the groups
 			// of the user who is called like it.
-			terms[i] = expandFilter(r.schema.groupFilter, r.dir.nobody, dn)
+			terms[i] = expandFilter(r.schema.parent, r.dir.nobody, dn)
 		}
 		for filter := range batches(terms) {
-			if err := r.add(ctx, filter); err != nil {
+			if err := r.add(ctx, ofClass(r.schema.groupClass, filter)); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func (r *reading) inChain(ctx context.Context) error {
 			r.addOne(primary.dn, primary.name)
 		}
 	}
-	return r.add(ctx, "(&(objectClass=group)"+anyOf(member)+")")
+	return r.add(ctx, ofClass("group", anyOf(member)))
 }
 
 // below reports whether dn is base or below it.
@@ -91,9 +91,13 @@ func batches(terms []string) func(yield func(string) bool) {
 	}
 }
 
-func anyOf(terms []string) string {
-	if len(terms) == 1 {
-		return terms[0]
+// anyOf returns a filter for any of the terms, each of one or more filters.
+func anyOf(terms []string) string { return "(|" + strings.Join(terms, "") + ")" }
+
+// ofClass asks for the class once: servers join it to each term otherwise.
+func ofClass(class, filter string) string {
+	if class == "" {
+		return filter
 	}
-	return "(|" + strings.Join(terms, "") + ")"
+	return "(&(objectClass=" + class + ")" + filter + ")"
 }

@@ -64,7 +64,7 @@ func (r *reading) direct(ctx context.Context) (all bool, err error) {
 func (r *reading) primaryFilter() (string, error) {
 	if r.schema.kind == kindAD {
 		sid, err := r.primarySID()
-		return "(&(objectClass=group)(objectSid=" + escapeBytes(sid) + "))", err
+		return ofClass("group", "(objectSid="+escapeBytes(sid)+")"), err
 	}
 	values := r.entry.Attributes[r.schema.primary]
 	if len(values) == 0 {
@@ -73,7 +73,7 @@ func (r *reading) primaryFilter() (string, error) {
 	if _, err := strconv.ParseUint(values[0], 10, 32); err != nil || len(values) > 1 {
 		return "", badAnswer("the %s of %q is %q", r.schema.primary, r.entry.DN, values)
 	}
-	return "(&(objectClass=" + r.schema.groupClass + ")(" + r.schema.primary + "=" + values[0] + "))", nil
+	return ofClass(r.schema.groupClass, "("+r.schema.primary+"="+values[0]+")"), nil
 }
 
 // memberOf adds the names in the DNs of the groups that came with the entry,

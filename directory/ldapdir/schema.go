@@ -40,7 +40,8 @@ type schema struct {
 	domains             []string // names that may stand before or behind a user's
 
 	groupFilter string // with %s and %d
-	groupClass  string // of what may be a group, for filters of our own
+	groupClass  string // of what may be a group; empty: anything
+	parent      string // what finds the groups of a group, with %d; without the class
 	groupName   string
 	primary     string // attribute that names the primary group; empty: none
 	memberOf    bool
@@ -52,7 +53,8 @@ func defaults(kind string) schema {
 	s := schema{
 		kind: kind, name: "uid", display: "displayName", mail: "mail", ids: []string{"entryUUID"},
 		states:      []string{"pwdAccountLockedTime"},
-		groupFilter: "(|(member=%d)(uniqueMember=%d)(memberUid=%s))", groupName: "cn", nested: nestedOff,
+		groupFilter: "(|(member=%d)(uniqueMember=%d)(memberUid=%s))", parent: "(member=%d)(uniqueMember=%d)",
+		groupName: "cn", nested: nestedOff,
 	}
 	switch kind {
 	case kindRFC2307:
@@ -61,7 +63,7 @@ func defaults(kind string) schema {
 	case kindAD:
 		s.name, s.ids, s.states = "sAMAccountName", []string{"objectGUID"}, []string{"userAccountControl", "accountExpires"}
 		s.groupClass, s.primary = "group", "primaryGroupID"
-		s.groupFilter = "(&(objectClass=group)(member=%d))"
+		s.groupFilter, s.parent = "(&(objectClass=group)(member=%d))", "(member=%d)"
 		// Unlike cn, of which each OU may have its own: whoever may make
 		// groups in one could make a second "admins".
 		s.groupName = "sAMAccountName"
@@ -111,7 +113,9 @@ func (c Config) schema(kind string) *schema {
 	if c.GroupFilter != "" || c.MemberOf {
 		// Token groups know of neither, and whoever sets one wants just that.
 		s.nested, s.memberOf = nestedOff, c.MemberOf
-		s.groupFilter = cmp.Or(c.GroupFilter, s.groupFilter)
+	}
+	if c.GroupFilter != "" {
+		s.groupFilter, s.groupClass, s.parent = c.GroupFilter, "", c.GroupFilter
 	}
 	s.nested = cmp.Or(c.Nested, s.nested)
 	return &s

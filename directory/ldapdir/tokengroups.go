@@ -126,7 +126,7 @@ func (r *reading) resolve(ctx context.Context, base string, sids []string) (map[
 		read[sid] = sidGroup{until: now.Add(sidAbsent)}
 	}
 	for filter := range batches(terms) {
-		groups, err := r.search(ctx, base, "(&(objectClass=group)"+filter+")", r.schema.groupName, "objectSid")
+		groups, err := r.search(ctx, base, ofClass("group", filter), r.schema.groupName, "objectSid")
 		if err != nil {
 			return nil, err
 		}
