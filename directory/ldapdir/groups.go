@@ -12,14 +12,18 @@ import (
 )
 
 // maxGroups is how many groups a user may have. More is an error, and so is
-// any shorter limit of the server.
+// a shorter limit of the server that pages do not get round.
 const maxGroups = 4096
 
 // Groups returns the names of all groups of the entry, asking the entry's node
 // first. With asked it is a second opinion, of a node that is not among them,
 // or where there is none that works, of one of them over a connection of its
-// own. An entry that was made from Config.UserDNTemplate and not verified is
-// read first, and [directory.ErrNoUser] says that it does not exist.
+// own.
+//
+// An entry that this node has not shown yet is read first: for a second
+// opinion, where another node has to answer, or where it was made from
+// Config.UserDNTemplate and not verified. Then [directory.ErrNoUser] says that
+// it does not exist there, is disabled, or is another entry by now.
 func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (directory.GroupSet, error) {
 	ctx, end, err := d.begin(ctx)
 	if err != nil {
@@ -87,8 +91,8 @@ func (d *Dir) readAgain(ctx context.Context, n *node, e directory.Entry, run run
 		return read, err
 	case read.Disabled:
 		return read, directory.ErrNoUser
-	case read.ID == e.ID || e.ID == "":
-		return read, nil
+	case read.ID == e.ID, e.ID == "", d.config.UserDNTemplate != "":
+		return read, nil // of a template the DN is all there is of an ID
 	case (read.ID == read.DN) != (e.ID == e.DN):
 		return read, badAnswer("the entry %q has an ID on one server and none on another", e.DN)
 	case read.ID == read.DN && equalDN(read.DN, e.DN):

@@ -191,6 +191,11 @@ func TestTemplate(t *testing.T) {
 	if g, err := d.Groups(t.Context(), found); err != nil || !slices.Equal(g.Names, []string{"staff"}) {
 		t.Errorf("%+v, %v", g, err)
 	}
+	// slapd takes full-width letters for the same; no session is to end of it.
+	wide, _ := d.Find(t.Context(), "ａｎｎ")
+	if g, err := d.Groups(t.Context(), wide, s.URL()); err != nil || !slices.Equal(g.Names, []string{"staff"}) {
+		t.Errorf("%+v, %v", g, err)
+	}
 	gone, _ := d.Find(t.Context(), "gone")
 	if _, err := d.Groups(t.Context(), gone); !errors.Is(err, directory.ErrNoUser) {
 		t.Errorf("groups of nobody: %v", err)
