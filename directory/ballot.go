@@ -17,6 +17,7 @@ type ballot struct {
 	need   []string // groups of which one is needed; none: nothing hangs on it
 	last   *known   // of this same entry; nil: nothing is known
 	views  []view   // in the order in which they came; the first is of the node in use
+	tried  bool     // another node was asked, whether or not it has answered
 }
 
 // An outcome is what a read has brought.
@@ -60,12 +61,20 @@ func (b *ballot) open() bool {
 		return true
 	case !b.live():
 		return false
-	case b.last.held != nil && !b.heard():
-		return true
-	case b.last.held != nil && len(b.views) < 2:
-		return len(without(b.base(), first.names)) > 0
 	}
-	return !b.confirmed() && slices.ContainsFunc(without(b.base(), first.names), b.nobodyHas)
+	lost := without(b.base(), first.names)
+	if h := b.last.held; h != nil && (!b.heard() || len(b.views) < 2 && len(lost) > 0) {
+		// Not with every login: others were asked about the same a moment ago.
+		return b.now.Sub(h.asked) > b.config.TTL/2 || slices.ContainsFunc(lost, b.due)
+	}
+	return !b.confirmed() && slices.ContainsFunc(lost, b.nobodyHas)
+}
+
+// due reports whether a group that the first view lacks is not held yet, or
+// has been for so long that the preferred node's word can end it.
+func (b *ballot) due(group string) bool {
+	since := b.last.held.disputed(group)
+	return since.IsZero() || b.heard() && b.now.Sub(since) >= b.config.Hold
 }
 
 // wanting reports whether nobody has shown a needed group so far.
@@ -318,11 +327,14 @@ func (b *ballot) holding(h *hold, views []view) *hold {
 	if h == nil {
 		h = &hold{}
 	}
-	h.since, h.views = b.now, slices.Clone(views)
+	h.since, h.asked, h.views = b.now, b.now, slices.Clone(views)
 	if b.last == nil || b.last.held == nil {
 		return h
 	}
 	h.since = b.last.held.since
+	if !b.tried {
+		h.asked = b.last.held.asked
+	}
 	for _, old := range b.last.held.views {
 		same := func(v view) bool { return v.node == old.node }
 		if !slices.ContainsFunc(h.views, same) && len(h.views) < maxOpinions {

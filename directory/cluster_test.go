@@ -30,6 +30,7 @@ type member struct {
 	id       string // of fred's entry; "": it is not there
 	disabled bool
 	down     bool
+	hangs    bool // answers no question for groups
 }
 
 func (c *cluster) node(name string) *member {
@@ -84,6 +85,12 @@ func (c *cluster) Groups(ctx context.Context, e Entry, asked ...string) (GroupSe
 	}
 	m := up[0]
 	c.asked = append(c.asked, m.name)
+	if m.hangs {
+		c.mu.Unlock()
+		<-ctx.Done()
+		c.mu.Lock()
+		return GroupSet{}, ctx.Err()
+	}
 	set := GroupSet{Node: m.name, Preferred: m == c.nodes[0]}
 	if m.id != e.ID || len(asked) > 0 && m.disabled {
 		return set, ErrNoUser
@@ -98,6 +105,7 @@ type script struct {
 	c      *cluster
 	d      *Directory
 	log    bytes.Buffer
+	took   time.Duration
 	losses []string // that Config.Lost was told; read when no goroutine runs
 }
 
@@ -128,13 +136,14 @@ func newScript(t *testing.T, config Config) *script {
 // run does the steps, each a word and what it expects:
 //
 //	n1=a,b     node n1 shows these groups; "gone", "down", "up", "disabled",
-//	           "other" (the name is another entry's) are states
+//	           "other" (the name is another entry's), "hangs" are states
 //	first=n2   the node in use
 //	1m         time passes
 //	user=a,b   what User returns: groups, "unknown" or "gone"
 //	login=a,b  what Login returns; "login/x=" needs x, and "refused" is a user
 //	           without it, for the caller to refuse
 //	asked=n1   the nodes that were asked for groups since the last login or user
+//	took=1s    how long the last login or user took
 //	held=b     the groups that are held; "gone" the entry; "-b" refused
 //	lost=b     what Config.Lost was told since it was looked at last
 func (s *script) run(steps string) {
@@ -156,12 +165,14 @@ func (s *script) step(what, want string) (got string) {
 		s.set(m, want)
 	case name == "first":
 		s.c.first = slices.Index(s.c.nodes, s.c.node(want))
+	case name == "took":
+		return s.took.String()
 	case name == "user":
-		s.c.asked = nil
+		defer s.clock()()
 		u, err := s.d.User(s.t.Context(), "fred", "id-1", strings.Fields(need)...)
 		return s.answer(u, err, "")
 	case name == "login":
-		s.c.asked = nil
+		defer s.clock()()
 		e := Entry{ID: "id-1", Name: "fred", DN: "uid=fred", Node: s.c.order("", nil)[0].name}
 		u, err := s.d.Login(s.t.Context(), e, strings.Fields(need)...)
 		return s.answer(u, err, need)
@@ -182,6 +193,13 @@ func (s *script) step(what, want string) (got string) {
 	return want
 }
 
+// clock starts a step that reads.
+func (s *script) clock() func() {
+	began := time.Now()
+	s.c.asked = nil
+	return func() { s.took = time.Since(began) }
+}
+
 func (s *script) set(m *member, state string) {
 	switch state {
 	case "down", "up":
@@ -192,6 +210,8 @@ func (s *script) set(m *member, state string) {
 		m.id = "id-2"
 	case "disabled":
 		m.disabled = true
+	case "hangs":
+		m.hangs = true
 	default:
 		m.id, m.disabled, m.down = "id-1", false, false
 		m.groups = strings.FieldsFunc(state, func(r rune) bool { return r == ',' })

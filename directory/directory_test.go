@@ -14,14 +14,20 @@ import (
 )
 
 func TestNewReportsAllFaultsTogether(t *testing.T) {
-	_, err := New(Config{TTL: -1, StaleMax: -2, Timeout: -3, Max: -4})
-	for _, want := range []string{"Source is required", "TTL is negative: -1ns", "StaleMax is negative: -2ns", "Timeout is negative: -3ns", "Max is negative: -4"} {
+	_, err := New(Config{TTL: -1, StaleMax: -2, Timeout: -3, Max: -4, Hold: -5, UpdateAtLogin: 3})
+	for _, want := range []string{"Source is required", "TTL is negative: -1ns", "StaleMax is negative: -2ns", "Timeout is negative: -3ns", "Max is negative: -4", "Hold is negative: -5", "UpdateAtLogin is unknown: 3"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New: %v, want %q", err, want)
 		}
 	}
 	if _, err := New(Config{Source: &fake{}, TTL: time.Hour, StaleMax: time.Minute}); err == nil {
 		t.Error("New accepted a StaleMax under the TTL")
+	}
+	if _, err := New(Config{Source: &fake{}, StaleMax: 10 * time.Minute, Hold: time.Hour}); err == nil {
+		t.Error("New accepted a Hold over the StaleMax")
+	}
+	if d, err := New(Config{Source: &fake{}, StaleMax: 10 * time.Minute}); err != nil || d.config.Hold != 10*time.Minute {
+		t.Errorf("a StaleMax under the default of Hold: %v", err)
 	}
 	d, err := New(Config{Source: &fake{}, TTL: 24 * time.Hour})
 	if err != nil || d.config.StaleMax != 24*time.Hour {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,11 +35,12 @@ type NodeView struct {
 // nobody.
 func (d *Directory) Held() []Held {
 	d.mu.Lock()
-	all := make([]Held, 0, len(d.held))
-	for s, h := range d.held {
+	held := maps.Clone(d.held)
+	d.mu.Unlock()
+	all := make([]Held, 0, len(held))
+	for s, h := range held {
 		all = append(all, h.show(s.name))
 	}
-	d.mu.Unlock()
 	slices.SortFunc(all, func(a, b Held) int {
 		if c := a.Since.Compare(b.Since); c != 0 {
 			return c

@@ -26,6 +26,7 @@ func (k *known) entry() Entry {
 // A hold is what nodes do not agree about.
 type hold struct {
 	since time.Time
+	asked time.Time // when another node than the one in use was asked last
 	lost  []dispute // sorted by name
 	// gone is since when a node lacks the whole entry; zero: none does.
 	gone  time.Time
@@ -53,7 +54,9 @@ func (h *hold) disputed(group string) time.Time {
 }
 
 // absent reports whether some node lacks the whole entry.
-func (h *hold) absent() bool { return h != nil && !h.gone.IsZero() }
+func (h *hold) absent() bool {
+	return h != nil && slices.ContainsFunc(h.views, func(v view) bool { return v.gone })
+}
 
 // disputes is lost, also of nil.
 func (h *hold) disputes() []dispute {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -56,7 +57,7 @@ func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, 
 			if f.doubt != nil && !has(u, need) {
 				return newUser(e, GroupSet{}), f.doubt
 			}
-			return u, nil
+			return d.note(e, u), nil
 		}
 		if own || ctx.Err() != nil {
 			break
@@ -65,12 +66,15 @@ func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, 
 	if errors.Is(err, ErrNoUser) {
 		return nil, err
 	}
-	u, err := d.lastKnown(e, err)
-	if err == nil && !has(u, need) {
+	u, none := d.lastKnown(e, err)
+	switch {
+	case none != nil:
+		return u, none
+	case !has(u, need):
 		// Groups of some time ago refuse nobody.
-		return newUser(e, GroupSet{}), errPaused
+		return newUser(e, GroupSet{}), verdict(cmp.Or(err, errPaused), ErrUnavailable)
 	}
-	return u, err
+	return d.note(e, u), nil
 }
 
 // has reports whether u has one of the groups that are needed, if any are.
@@ -91,7 +95,7 @@ func (d *Directory) spare(e Entry, need []string) *User {
 		}
 		return nil
 	}
-	u := d.notice(s, e)
+	u := s.known.Load().user
 	if !has(u, need) {
 		return nil
 	}
@@ -99,7 +103,7 @@ func (d *Directory) spare(e Entry, need []string) *User {
 	if !never && now.Sub(s.known.Load().checked) > d.config.TTL/2 && s.due(now) {
 		d.renew(s, need)
 	}
-	return u
+	return d.note(e, u)
 }
 
 // usable reports whether a login may do with what is known.
@@ -108,16 +112,18 @@ func (d *Directory) usable(s *slot, id string, stale bool, now time.Time) bool {
 	return k.user.ID == id && now.Before(k.dead) && (stale || now.Sub(k.checked) < d.config.TTL)
 }
 
-// notice keeps what this login was told about the password.
-func (d *Directory) notice(s *slot, e Entry) *User {
+// note returns u with what this login was told about the password, and keeps
+// that for later.
+func (d *Directory) note(e Entry, u *User) *User {
+	if u.Notice == e.Notice {
+		return u
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := s.known.Load()
-	if k.user.ID == e.ID && k.user.Notice != e.Notice {
-		k = new(*k)
-		k.user = new(*k.user)
-		k.user.Notice = e.Notice
+	if s := d.cached(e.Name); s != nil && s.known.Load().user.ID == e.ID {
+		k := new(*s.known.Load())
+		k.user = k.user.noting(e.Notice)
 		s.known.Store(k)
 	}
-	return k.user
+	return u.noting(e.Notice)
 }

@@ -125,7 +125,11 @@ func (d *Directory) poll(ctx context.Context, b *ballot, e Entry) outcome {
 		}
 		b.views = append(b.views, v)
 	}
+	// A node that hangs must not cost whoever waits what the first has said.
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout/2)
+	defer cancel()
 	for len(b.views) < maxOpinions && b.open() {
+		b.tried = true
 		asked := make([]string, 0, len(b.views))
 		for _, v := range b.views {
 			asked = append(asked, v.node)
@@ -164,8 +168,11 @@ func (d *Directory) look(ctx context.Context, e Entry, asked []string) (view, er
 
 // learn remembers which node is the preferred one.
 func (d *Directory) learn(g GroupSet) {
-	if g.Preferred && !d.prefers(g.Node) {
+	switch is := d.prefers(g.Node); {
+	case g.Preferred && !is:
 		d.preferred.Store(&g.Node)
+	case is && !g.Preferred:
+		d.preferred.Store(nil)
 	}
 }
 
@@ -184,8 +191,8 @@ func (d *Directory) land(s *slot, f *flight, out outcome, login bool) {
 	s.flight = nil
 	last, kept, was := s.known.Load(), !s.gone, d.held[s]
 	if k := out.known; k != nil {
-		if last != nil && last.user.ID == k.user.ID && !login && k.user != last.user {
-			k.user.Notice = last.user.Notice // a search is told nothing about the password
+		if last != nil && last.user.ID == k.user.ID && !login {
+			k.user = k.user.noting(last.user.Notice) // a search is told nothing about the password
 		}
 		s.known.Store(k)
 		if kept {
@@ -234,6 +241,9 @@ func (d *Directory) miss(name string, f *flight, now time.Time) {
 // report logs when reads begin to fail and when they work again: one line for
 // an outage, not one for each user.
 func (d *Directory) report(name string, err error) {
+	if errors.Is(err, errUnheard) || errors.Is(err, errDisputed) {
+		return // the directory does answer
+	}
 	bad := err != nil && !errors.Is(err, ErrNoUser)
 	switch was := d.failing.Swap(bad); {
 	case bad && !was:

@@ -50,6 +50,16 @@ func (u *User) In(groups ...string) bool {
 	return false
 }
 
+// noting returns u, or a copy, with what was said about the password.
+func (u *User) noting(n PasswordNotice) *User {
+	if u.Notice == n {
+		return u
+	}
+	u = new(*u)
+	u.Notice = n
+	return u
+}
+
 // newUser returns the user that e stands for with the groups of g; a zero
 // GroupSet is unknown.
 func newUser(e Entry, g GroupSet) *User {

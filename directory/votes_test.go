@@ -34,8 +34,9 @@ func TestVotes(t *testing.T) {
 		{"no second opinion at all: held", "first=n2 login=a,b,c first=n3 n1=down n2=down n3=a,b login=a,b,c asked=n3,n3 held=c"},
 		// held, and how it ends
 		{"held ends when the nodes agree that the group is there", "login=a,b,c n1=a,b login=a,b,c held=c n1=a,b,c login=a,b,c held= asked=n1"},
-		{"held ends when the nodes agree that it is not", "login=a,b,c n1=a,b login=a,b,c held=c n2=a,b login=a,b held= lost=c"},
-		{"held for 15 minutes, then by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 14m59s login=a,b,c held=c lost= 1s login=a,b held=-c lost=c"},
+		{"held ends when the nodes agree that it is not", "login=a,b,c n1=a,b login=a,b,c held=c n2=a,b 3m login=a,b held= lost=c"},
+		{"held for 15 minutes, then by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 12m login=a,b,c 3m login=a,b held=-c lost=c"},
+		{"held for 15 minutes, and not for less", "login=a,b,c n1=a,b login=a,b,c 14m59s login=a,b,c held=c lost="},
 		{"what the preferred node's word took, no other node gives back", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b first=n2 login=a,b 1h login=a,b held=-c first=n1 login/c=refused held=-c"},
 		{"it comes back by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b n1=a,b,c login=a,b,c held="},
 		{"the preferred node's yes needs no hold, nor ends one that a laggard keeps up", "login=a,b,c first=n2 n2=a,b login=a,b,c 1h login=a,b,c held=c lost= first=n1 login=a,b,c held="},
@@ -44,7 +45,10 @@ func TestVotes(t *testing.T) {
 		{"preferred node down, another has it: StaleMax, then the word of the one in use", "login=a,b,c n1=down n2=a,b login=a,b,c 4h login=a,b,c 3h59m login=a,b,c lost= 1m login=a,b lost=c"},
 		{"the node in use may alternate", "login=a,b,c n1=a,b first=n2 login=a,b,c first=n1 login=a,b,c first=n2 login=a,b,c 5m first=n1 user=a,b,c first=n2 5m user=a,b,c first=n1 login=a,b,c lost="},
 		{"while held, requests cause no more reads than usual", "login=a,b,c n1=a,b login=a,b,c 2m user=a,b,c asked= 30s user=a,b,c asked= 1s user=a,b,c asked=n1,n2 user=a,b,c asked="},
+		{"while held, logins ask one node, and others after half the TTL", "login=a,b,c n1=a,b login=a,b,c asked=n1,n2 login=a,b,c asked=n1 2m30s login=a,b,c asked=n1 1s login=a,b,c asked=n1,n2"},
+		{"while held, another loss is voted on at once", "login=a,b,c n1=a,b login=a,b,c n1=a n2=a login=a asked=n1,n2 lost=b,c held="},
 		{"a failed read changes nothing that is held", "login=a,b,c n1=a,b login=a,b,c n1=down n2=down n3=down 6m user=a,b,c held=c"},
+		{"a second node that hangs: held after half the time-out", "login=a,b,c n1=a,b n2=hangs login=a,b,c took=2.5s held=c"},
 		// entry gone or disabled
 		{"gone on two nodes: gone now", "login=a,b,c n1=gone n2=gone 6m user=gone asked=n2 lost=gone held="},
 		{"disabled on two nodes: gone now", "login=a,b,c n1=disabled n2=disabled 6m user=gone asked=n2 lost=gone"},

@@ -1,0 +1,112 @@
+package directory
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-244866eb/gatehouse/internal/soak"
+)
+
+// A history is what happened to fred's groups so far, to judge what he is
+// shown next. It knows nothing of votes.
+type history struct {
+	*script
+	groups []string // all there are
+	had    []string // at the last login
+	// contradicted is since when the preferred node, in use at every login,
+	// has lacked a group that he was shown at every login.
+	contradicted map[string]time.Time
+}
+
+// shown returns which of the nodes that are up have the group.
+func (h *history) shown(group string) (with, lacking int) {
+	for _, m := range h.c.nodes {
+		switch {
+		case m.down:
+		case slices.Contains(m.groups, group):
+			with++
+		default:
+			lacking++
+		}
+	}
+	return with, lacking
+}
+
+// change lets one thing happen to a node.
+func (h *history) change(r *rand.Rand) {
+	m := h.c.nodes[r.IntN(len(h.c.nodes))]
+	switch r.IntN(5) {
+	case 0:
+		m.down = !m.down
+	default:
+		g := h.groups[r.IntN(len(h.groups))]
+		if i := slices.Index(m.groups, g); i >= 0 {
+			m.groups = slices.Delete(slices.Clone(m.groups), i, i+1)
+		} else {
+			m.groups = union(m.groups, []string{g})
+		}
+	}
+}
+
+// judge holds a login against what the nodes show.
+func (h *history) judge(u *User) {
+	first := h.c.order("", nil)[0]
+	preferred := h.c.nodes[0]
+	for _, g := range h.groups {
+		with, lacking := h.shown(g)
+		has, had := u.In(g), slices.Contains(h.had, g)
+		since, ok := h.contradicted[g]
+		switch contradicted := has && first == preferred && !slices.Contains(preferred.groups, g); {
+		case !contradicted:
+			delete(h.contradicted, g)
+		case !ok:
+			h.contradicted[g] = time.Now()
+		case time.Since(since) > h.d.config.Hold+h.d.config.TTL:
+			h.t.Errorf("%s against the preferred node's word for %v", g, time.Since(since))
+		}
+		switch {
+		case has && !had && with == 0:
+			h.t.Errorf("gained %s, which no node shows", g)
+		case !has && first == preferred && slices.Contains(first.groups, g):
+			h.t.Errorf("lacks %s, which the preferred node shows", g)
+		case had && !has && lacking == 0:
+			h.t.Errorf("lost %s, which all nodes show", g)
+		case had && !has && lacking == 1 && with > 0 && (preferred.down || slices.Contains(preferred.groups, g)):
+			h.t.Errorf("lost %s for one node's no", g)
+		}
+	}
+	h.had = u.Groups
+}
+
+// Nodes change, fall out and come back at random, and the one in use changes
+// too. Whatever happens, a login shows no group that no node shows or showed,
+// loses none that the preferred node shows, none by a single laggard's word,
+// and keeps none for ever against the preferred node's.
+func TestRandomHistories(t *testing.T) {
+	for seed := range uint64(soak.Count(4000)) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 4))
+			h := &history{script: newScript(t, Config{}), groups: []string{"a", "b", "c", "d"}, contradicted: map[string]time.Time{}}
+			for range 80 {
+				h.change(r)
+				if h.c.first = 0; seed%2 == 1 {
+					h.c.first = r.IntN(3) // no affinity
+				}
+				time.Sleep(time.Duration(r.IntN(120)) * time.Second)
+				if len(h.c.order("", nil)) == 0 {
+					continue
+				}
+				u, err := h.d.Login(t.Context(), Entry{ID: "id-1", Name: "fred", Node: h.c.order("", nil)[0].name})
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				if h.judge(u); t.Failed() {
+					t.Fatalf("seed %d: %v; held %+v", seed, u.Groups, h.d.Held())
+				}
+			}
+		})
+	}
+}
