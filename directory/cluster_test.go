@@ -20,8 +20,9 @@ import (
 type cluster struct {
 	mu    sync.Mutex
 	nodes []*member
-	first int      // the node in use, unless it is down
-	asked []string // the nodes that were asked for groups
+	first int           // the node in use, unless it is down
+	asked []string      // the nodes that were asked for groups
+	delay time.Duration // of each answer about groups
 }
 
 type member struct {
@@ -77,6 +78,7 @@ func (c *cluster) Verify(ctx context.Context, e Entry, password string) (Entry, 
 }
 
 func (c *cluster) Groups(ctx context.Context, e Entry, asked ...string) (GroupSet, error) {
+	time.Sleep(c.delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	up := c.order(e.Node, asked)

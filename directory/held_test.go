@@ -155,7 +155,8 @@ func TestNoticeOfASharedRead(t *testing.T) {
 func TestNeedIsNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t, Config{})
-		s.c.nodes[0].groups = []string{"a"}
+		s.c.nodes[0].groups, s.c.nodes[1].groups = []string{"a"}, []string{"a", "c"}
+		s.c.delay = 100 * time.Millisecond
 		var wg sync.WaitGroup
 		for _, need := range []string{"", "b", "c", "b"} {
 			wg.Go(func() {
@@ -164,6 +165,7 @@ func TestNeedIsNotShared(t *testing.T) {
 					t.Errorf("who needs %q got %+v, %v", need, u, err)
 				}
 			})
+			time.Sleep(time.Millisecond) // the first read needs nothing, and the rest meet it
 		}
 		wg.Wait()
 	})

@@ -168,11 +168,8 @@ func (d *Directory) look(ctx context.Context, e Entry, asked []string) (view, er
 
 // learn remembers which node is the preferred one.
 func (d *Directory) learn(g GroupSet) {
-	switch is := d.prefers(g.Node); {
-	case g.Preferred && !is:
+	if g.Preferred && !d.prefers(g.Node) {
 		d.preferred.Store(&g.Node)
-	case is && !g.Preferred:
-		d.preferred.Store(nil)
 	}
 }
 

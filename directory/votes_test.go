@@ -36,6 +36,7 @@ func TestVotes(t *testing.T) {
 		{"held ends when the nodes agree that the group is there", "login=a,b,c n1=a,b login=a,b,c held=c n1=a,b,c login=a,b,c held= asked=n1"},
 		{"held ends when the nodes agree that it is not", "login=a,b,c n1=a,b login=a,b,c held=c n2=a,b 3m login=a,b held= lost=c"},
 		{"held for 15 minutes, then by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 12m login=a,b,c 3m login=a,b held=-c lost=c"},
+		{"held for 15 minutes, although others were asked a moment ago", "login=a,b,c n1=a,b login=a,b,c 14m login=a,b,c asked=n1,n2 1m login=a,b"},
 		{"held for 15 minutes, and not for less", "login=a,b,c n1=a,b login=a,b,c 14m59s login=a,b,c held=c lost="},
 		{"what the preferred node's word took, no other node gives back", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b first=n2 login=a,b 1h login=a,b held=-c first=n1 login/c=refused held=-c"},
 		{"it comes back by the preferred node's word", "login=a,b,c n1=a,b login=a,b,c 15m login=a,b n1=a,b,c login=a,b,c held="},
@@ -45,7 +46,8 @@ func TestVotes(t *testing.T) {
 		{"preferred node down, another has it: StaleMax, then the word of the one in use", "login=a,b,c n1=down n2=a,b login=a,b,c 4h login=a,b,c 3h59m login=a,b,c lost= 1m login=a,b lost=c"},
 		{"the node in use may alternate", "login=a,b,c n1=a,b first=n2 login=a,b,c first=n1 login=a,b,c first=n2 login=a,b,c 5m first=n1 user=a,b,c first=n2 5m user=a,b,c first=n1 login=a,b,c lost="},
 		{"while held, requests cause no more reads than usual", "login=a,b,c n1=a,b login=a,b,c 2m user=a,b,c asked= 30s user=a,b,c asked= 1s user=a,b,c asked=n1,n2 user=a,b,c asked="},
-		{"while held, logins ask one node, and others after half the TTL", "login=a,b,c n1=a,b login=a,b,c asked=n1,n2 login=a,b,c asked=n1 2m30s login=a,b,c asked=n1 1s login=a,b,c asked=n1,n2"},
+		{"while held, logins ask one node, and others after half the TTL", "login=a,b,c n1=a,b login=a,b,c asked=n1,n2 login=a,b,c asked=n1 2m30s login=a,b,c asked=n1 1s login=a,b,c asked=n1,n2 1s login=a,b,c asked=n1"},
+		{"held does not end by the yes of one that nobody contradicts just now", "login=a,b,c n1=a,b login=a,b,c first=n2 1m login=a,b,c asked=n2 held=c"},
 		{"while held, another loss is voted on at once", "login=a,b,c n1=a,b login=a,b,c n1=a n2=a login=a asked=n1,n2 lost=b,c held="},
 		{"a failed read changes nothing that is held", "login=a,b,c n1=a,b login=a,b,c n1=down n2=down n3=down 6m user=a,b,c held=c"},
 		{"a second node that hangs: held after half the time-out", "login=a,b,c n1=a,b n2=hangs login=a,b,c took=2.5s held=c"},
@@ -54,6 +56,7 @@ func TestVotes(t *testing.T) {
 		{"disabled on two nodes: gone now", "login=a,b,c n1=disabled n2=disabled 6m user=gone asked=n2 lost=gone"},
 		{"gone on one node: held, for the TTL at most, then the preferred node's word", "login=a,b,c n1=gone 6m user=a,b,c held=gone lost= 4m59s user=a,b,c lost= 1s user=gone lost=gone held="},
 		{"gone on a laggard that is in use: the preferred node has it", "login=a,b,c first=n2 n2=gone 6m user=a,b,c 6m user=a,b,c 1h user=a,b,c held=gone lost= n2=a,b,c user=a,b,c 6m user=a,b,c held="},
+		{"gone on one, there on another: the preferred node is asked", "first=n2 login=a,b,c first=n3 n3=gone 6m user=a,b,c asked=n2,n1 6m user=a,b,c lost="},
 		{"gone on a laggard, and a group taken by all others", "login=a,b,c first=n2 n2=gone n1=a,b n3=a,b 6m user=a,b,c n2=a,b 6m user=a,b lost=c held="},
 		{"gone on two laggards, preferred node and origin down: the TTL, then unknown", "login=a,b,c n1=down n2=gone n3=gone 6m user=a,b,c held=gone 5m user=unknown lost= n1=a,b,c 1m user=a,b,c"},
 		{"gone on one, there on another, preferred node down: the TTL, then unknown", "login=a,b,c n1=down n2=gone 6m user=a,b,c 5m user=unknown 1h user=unknown lost= n2=a,b,c 1m user=a,b,c held="},
@@ -69,6 +72,7 @@ func TestVotes(t *testing.T) {
 		{"a laggard in use, the preferred node knows better", "first=n2 n2=a login/b=a,b,c asked=n2,n1 held=b,c"},
 		{"all that answer say no, the preferred node is down: unknown", "n1=down n2=a n3=a login/b=unknown asked=n2,n3,n2 user/b=unknown"},
 		{"one node's no twice is a no, when it is the preferred one and alone", "n2=down n3=down n1=a login/b=refused asked=n1,n1"},
+		{"the preferred node's no is none, when nobody gives a second", "n1=a n2=hangs login/b=unknown took=2.5s asked=n1,n2"},
 		{"one node's no twice is none, when it is another", "n1=down n3=down n2=a login/b=unknown"},
 		{"a node that was down knows better", "n1=down n2=a n3=a login/b=unknown n1=a,b 1m login/b=a,b asked=n1"},
 		{"a needed group that is held lets in", "login/c=a,b,c n1=a,b login/c=a,b,c held=c"},
@@ -102,6 +106,12 @@ func TestLogOfAHold(t *testing.T) {
 		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN") || !strings.Contains(lines[0], "user=fred groups=c") ||
 			!strings.Contains(lines[0], "n1 lacks 1, n2 lacks 0") || !strings.Contains(lines[1], "level=INFO") {
 			t.Errorf("logged\n%s", s.log.String())
+		}
+		// No verdict about one user is no outage.
+		s = newScript(t, Config{})
+		s.run("n1=down login/x=unknown 1m user/x=unknown")
+		if s.log.Len() > 0 {
+			t.Errorf("logged of a login that needs x\n%s", s.log.String())
 		}
 	})
 }
