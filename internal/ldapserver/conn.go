@@ -149,7 +149,9 @@ func (c *conn) handle(m *message) bool {
 	case ldap.ApplicationCompareRequest:
 		c.server.stats.compares.Add(1)
 		return c.spawn(m, OpCompare, func(context.Context, *Fault) { c.compare(m) })
-	case ldap.ApplicationModifyRequest, ldap.ApplicationAddRequest, ldap.ApplicationDelRequest, ldap.ApplicationModifyDNRequest:
+	case ldap.ApplicationModifyRequest:
+		return c.spawn(m, OpModify, func(context.Context, *Fault) { c.modify(m) })
+	case ldap.ApplicationAddRequest, ldap.ApplicationDelRequest, ldap.ApplicationModifyDNRequest:
 		return c.spawn(m, OpModify, func(context.Context, *Fault) { c.refuse(m) })
 	}
 	c.send(notice(Result{Code: ldap.LDAPResultProtocolError, Message: "unknown operation"}))

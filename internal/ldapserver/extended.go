@@ -23,6 +23,10 @@ func extendedName(op *ber.Packet) string {
 
 // extended answers an extended request other than StartTLS.
 func (c *conn) extended(m *message) {
+	if extendedName(m.op) == oidPasswordModify && c.server.config.ChangePasswords {
+		c.passwordModify(m)
+		return
+	}
 	if extendedName(m.op) != oidWhoAmI {
 		c.send(envelope(m.id, response(ldap.ApplicationExtendedResponse,
 			Result{Code: ldap.LDAPResultProtocolError, Message: "unsupported extended operation"})))

@@ -1,7 +1,8 @@
 // Package ldapserver is a small LDAP v3 server that runs inside a process: the
 // directory of the demo program, and the one that tests make slow, stale,
 // silent or hostile. It holds its entries in memory and changes them only as
-// a whole; clients can bind, search and compare, but never modify.
+// a whole; clients can bind, search and compare, and change nothing but, where
+// the Config says so, a password.
 //
 // Filters are evaluated as RFC 4511 says, with the matching rules of the
 // attribute (case, spaces, distinguished names, integers) and with Undefined
@@ -65,6 +66,17 @@ type Config struct {
 	// anonymous without a password, nothing but the rootDSE for anonymous
 	// clients, objectGUID, objectSid and tokenGroups. See also [RootDSE].
 	ActiveDirectory bool
+	// ChangePasswords lets people who have bound change their own password by
+	// the operation of RFC 3062, and with ActiveDirectory whoever has bound
+	// that of everybody whose old one they give, by unicodePwd over TLS. A new
+	// password is good until the next SetEntries; nothing else is ever written.
+	ChangePasswords bool
+	// PasswordAdmins are the DNs of those who, once bound, set the password of
+	// anybody without the old one.
+	PasswordAdmins []string
+	// MinPassword is the fewest characters of a new password; fewer are
+	// answered by 19, constraintViolation.
+	MinPassword int
 	// KeepBinds is the number of binds that [Server.Binds] knows.
 	KeepBinds int
 	// IdleTimeout closes a connection that sent nothing for so long. Zero
@@ -81,7 +93,8 @@ type Config struct {
 }
 
 // New returns a server that does not listen yet. The error names every entry
-// whose DN cannot be parsed or occurs twice, and every negative limit.
+// whose DN cannot be parsed or occurs twice, every negative limit, and every
+// administrator that is no DN.
 func New(c Config) (*Server, error) {
 	c.RootDSE = maps.Clone(c.RootDSE)
 	for name, values := range c.RootDSE {
@@ -90,28 +103,43 @@ func New(c Config) (*Server, error) {
 	if c.TLS != nil {
 		c.TLS = c.TLS.Clone()
 	}
+	c.PasswordAdmins = slices.Clone(c.PasswordAdmins)
 	s := &Server{config: c, conns: map[*conn]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.fault.Store(&faultState{changed: make(chan struct{})})
-	errs := []error{s.SetEntries(c.Entries)}
-	if c.SizeLimit < 0 {
-		errs = append(errs, fmt.Errorf("ldapserver: Config.SizeLimit is negative: %d", c.SizeLimit))
-	}
-	if c.RangeLimit < 0 {
-		errs = append(errs, fmt.Errorf("ldapserver: Config.RangeLimit is negative: %d", c.RangeLimit))
-	}
-	if c.KeepBinds < 0 {
-		errs = append(errs, fmt.Errorf("ldapserver: Config.KeepBinds is negative: %d", c.KeepBinds))
-	}
-	if c.IdleTimeout < 0 {
-		errs = append(errs, fmt.Errorf("ldapserver: Config.IdleTimeout is negative: %v", c.IdleTimeout))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(s.SetEntries(c.Entries), c.check()); err != nil {
 		s.cancel()
 		return nil, err
 	}
 	s.config.Entries = nil // the tree has its own copy
 	return s, nil
+}
+
+// check names everything that is out of range.
+func (c *Config) check() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"SizeLimit", c.SizeLimit},
+		{"RangeLimit", c.RangeLimit},
+		{"KeepBinds", c.KeepBinds},
+		{"MinPassword", c.MinPassword},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("ldapserver: Config.%s is negative: %d", f.name, f.value))
+		}
+	}
+	if c.IdleTimeout < 0 {
+		errs = append(errs, fmt.Errorf("ldapserver: Config.IdleTimeout is negative: %v", c.IdleTimeout))
+	}
+	for _, name := range c.PasswordAdmins {
+		if _, ok := parseDN(name); !ok {
+			errs = append(errs, fmt.Errorf("ldapserver: Config.PasswordAdmins %q is not a name", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // A Server answers LDAP on any number of addresses. Its methods are safe for

@@ -112,9 +112,9 @@ func certificate(t testing.TB) (*tls.Config, string) {
 func TestNewReportsAllFaultsTogether(t *testing.T) {
 	_, err := New(Config{
 		Entries:   []Entry{{DN: "dc=org"}, {DN: "DC = Org"}, {DN: "nonsense"}, {DN: ""}},
-		SizeLimit: -1, IdleTimeout: -2,
+		SizeLimit: -1, RangeLimit: -3, KeepBinds: -4, MinPassword: -5, IdleTimeout: -2, PasswordAdmins: []string{"root"},
 	})
-	for _, want := range []string{`"DC = Org" occurs twice`, `"nonsense"`, `""`, "SizeLimit is negative: -1", "IdleTimeout is negative: -2"} {
+	for _, want := range []string{`"DC = Org" occurs twice`, `"nonsense"`, `""`, "SizeLimit is negative: -1", "RangeLimit is negative: -3", "KeepBinds is negative: -4", "MinPassword is negative: -5", `PasswordAdmins "root"`, "IdleTimeout is negative: -2"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New: %v, want %s", err, want)
 		}

@@ -246,7 +246,10 @@ func (s *Server) rootDSE() *entry {
 		"vendorName":        {"gatehouse"},
 	}
 	if s.config.TLS != nil {
-		values["supportedExtension"] = []string{oidStartTLS, oidWhoAmI}
+		values["supportedExtension"] = append(values["supportedExtension"], oidStartTLS)
+	}
+	if s.config.ChangePasswords {
+		values["supportedExtension"] = append(values["supportedExtension"], oidPasswordModify)
 	}
 	for name, v := range s.config.RootDSE {
 		values[name] = v
