@@ -9,8 +9,12 @@
 //
 // # Verdicts
 //
-// Result 49 to the bind of the person is [directory.ErrBadCredentials], and
-// nothing else is. No entry, or more than one, is [directory.ErrNoUser].
+// Result 49 to the bind of the person is [directory.ErrBadCredentials]. So is,
+// as a [*directory.AccountError] that says why, what a server tells of the
+// account: with 49 by a sub-code of Active Directory or the password policy
+// control, with 19 and 53 by the words of 389 and FreeIPA, with 53 of an entry
+// that shows to be disabled, and by a success that is good for a change of the
+// password alone. No entry, or more than one, is [directory.ErrNoUser].
 // Everything else, an unreachable server, a deadline, any other result, a
 // list that was cut short, is [directory.ErrUnavailable], which wraps the
 // detail. Referrals and continuation references are followed in group searches,

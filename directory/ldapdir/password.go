@@ -27,8 +27,8 @@ var _ directory.PasswordChanger = (*Dir)(nil)
 // Everywhere else it is the Password Modify operation (RFC 3062) over a
 // connection of the person, who is bound with the old password for it. Where
 // the directory refuses that bind because the password has expired, the service
-// account does it, and needs the right to write the person's userPassword;
-// grace logins (pwdGraceAuthnLimit) make do without.
+// account does it, and needs the right to write the person's userPassword. A
+// person with a grace login left (pwdGraceAuthnLimit) needs nobody.
 //
 // The verdicts are those of [directory.PasswordChanger]. An answer that was
 // lost is [directory.ErrUnavailable]: the new password may be valid then, and
