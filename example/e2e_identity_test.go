@@ -11,6 +11,7 @@ import (
 var identitySteps = []step{
 	{"Basic accepts", basicAccepts},
 	{"Basic refuses, never silently anonymous", basicRefuses},
+	{"Basic is one bind while the password is remembered", basicRemembered},
 	{"who may not use the application is told so, and never asked for a CAPTCHA", basicAccessDenied},
 	{"credentials in the query string are ignored", queryCredentials},
 	{"a live session wins over Basic, a dead one does not", basicBesideSession},
@@ -39,6 +40,29 @@ func basicAccepts(t *testing.T, p *program) {
 				t.Errorf("body %s, want authType basic and groups (%v)", a.body, err)
 			}
 		})
+	}
+}
+
+// basicRemembered counts binds at the server. A wrong password is one, and
+// ends what was remembered.
+func basicRemembered(t *testing.T, p *program) {
+	user := p.w.person(t)
+	for _, tt := range []struct {
+		password string
+		times    int
+		status   int
+	}{
+		{"pw-" + user, 20, 200},
+		{"pw-wrong", 1, 401},
+		{"pw-" + user, 20, 200},
+	} {
+		before := p.w.slapd.Counts()
+		for range tt.times {
+			p.do(t, call{method: "GET", path: "/rest/api/2/myself", user: user, password: tt.password}).is(t, tt.status)
+		}
+		if n := p.w.slapd.Counts().Sub(before).Binds; n != 1 {
+			t.Errorf("%d requests with %s were %d binds, want one", tt.times, tt.password, n)
+		}
 	}
 }
 

@@ -75,8 +75,13 @@ func newWorld(t *testing.T) *world {
 	for i := range fresh() {
 		all = append(all, slapdtest.Person{Name: freshName(i), Groups: []string{"jira-users"}})
 	}
+	return newWorldWith(t, slapdtest.Config{Users: 10_000, Groups: 1_000, People: all})
+}
+
+func newWorldWith(t *testing.T, c slapdtest.Config) *world {
+	t.Helper()
 	w := &world{
-		slapd:  slapdtest.Start(t, slapdtest.Config{Users: 10_000, Groups: 1_000, People: all}),
+		slapd:  slapdtest.Start(t, c),
 		binary: filepath.Join(t.TempDir(), "example"),
 
 		cleanup: t.Cleanup,
