@@ -113,7 +113,7 @@ func stateOf(e directory.Entry, result uint16, message string, said policy) (sta
 		if locked {
 			return state{directory.AccountLocked, false}, true
 		}
-		return state{directory.PasswordExpired, comparedBefore(message)}, said.fault == faultPasswordExpired || said.expired
+		return expiredState(message, said)
 	case ldap.LDAPResultUnwillingToPerform:
 		if s, ok := stateOfWords(result, message); ok {
 			return s, true
@@ -129,12 +129,17 @@ func stateOf(e directory.Entry, result uint16, message string, said policy) (sta
 	return state{}, false
 }
 
-// comparedBefore reports whether a server that writes this beside "expired" has
-// compared the password by then, as section 9.1 of the draft wants it: OpenLDAP,
-// which writes nothing, and 389. ApacheDS looks at the age first, and to a
-// guesser its word would be worth a name.
-func comparedBefore(message string) bool {
-	return message == "" || strings.HasPrefix(message, "password expired!")
+// expiredState returns the state that 49 and the controls for an expired
+// password tell. OpenLDAP, which writes nothing beside it, and 389 have compared
+// the password by then, as section 9.1 of the draft wants it. FreeIPA ("Password
+// is expired.") and ApacheDS look at the age first: by their word a guesser
+// would have the name, and free tries. FreeIPA sends the control of Netscape
+// with a wrong password too, while there are grace logins; so that one alone
+// says nothing.
+func expiredState(message string, said policy) (state, bool) {
+	by389 := strings.HasPrefix(message, "password expired!")
+	told := said.fault == faultPasswordExpired
+	return state{directory.PasswordExpired, by389 || message == ""}, told || said.expired && by389
 }
 
 // verdictOnSuccess refuses the right password of an account that may not log

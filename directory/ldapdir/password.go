@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -37,8 +38,10 @@ func (d *Dir) ChangePassword(ctx context.Context, e directory.Entry, old, new st
 	switch {
 	case e.DN == "" || old == "" || len(old) > maxPassword:
 		return directory.ErrBadCredentials
-	case new == "" || len(new) > maxPassword:
-		return &directory.PasswordError{Fault: directory.PasswordRefused, Detail: "empty, or longer than 64 KiB"}
+	case new == "" || len(new) > maxPassword || !utf8.ValidString(new):
+		// RFC 4519 section 2.41 and UTF-16 want text; what is none would become
+		// another password than the one that was typed.
+		return &directory.PasswordError{Fault: directory.PasswordRefused, Detail: "empty, longer than 64 KiB, or not UTF-8"}
 	}
 	ctx, end, err := d.begin(ctx)
 	if err != nil {

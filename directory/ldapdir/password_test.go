@@ -57,6 +57,7 @@ func TestChangePasswordInOpenLDAP(t *testing.T) {
 		{"the old one must be told", "safe", "pw-safe", "new-safe-1", "changed", 1, 2},
 		{"no old password never leaves", "plain", "", "new-plain-2", "wrong password", 0, 0},
 		{"no new password never leaves", "plain", "pw-plain", "", "not acceptable", 0, 0},
+		{"one that is no text never leaves", "plain", "pw-plain", "n\xebw-plain-1", "not acceptable", 0, 0},
 		{"one as long as a packet never leaves", "plain", "pw-plain", strings.Repeat("x", 300<<10), "not acceptable", 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

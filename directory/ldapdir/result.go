@@ -102,7 +102,8 @@ func diagnostic(err error) string {
 	if !errors.As(err, &e) || e.Err == nil {
 		return ""
 	}
-	text := strings.ToValidUTF8(e.Err.Error(), "?")
+	text := e.Err.Error()
+	text = strings.ToValidUTF8(text[:min(len(text), 4*most)], "?") // it may be of 2 MiB
 	if cut := []rune(text); len(cut) > most {
 		text = string(cut[:most]) + "…"
 	}

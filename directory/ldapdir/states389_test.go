@@ -26,7 +26,7 @@ func outcome(code int, message string, controls ...ldapserver.Control) *ldapserv
 
 // The outcomes are those of 389 Directory Server, whose slapi_check_account_lock
 // comes before the comparison, and whose need_new_pw comes after.
-func TestStatesOf389(t *testing.T) {
+func TestStatesOf389AndFreeIPA(t *testing.T) {
 	number := func(n int64) *int64 { return &n }
 	fault := func(n int64) ldapserver.Control { return ldapserver.Policy{Error: number(n)}.Control() }
 	expired := ldapserver.Control{OID: ldapserver.ExpiredOID, Value: "0"}
@@ -49,6 +49,11 @@ func TestStatesOf389(t *testing.T) {
 		{"locked", account("g", always(outcome(19, "Exceed password retry limit. Please try later.", fault(1)))), "account locked", "account locked", directory.PasswordNotice{}},
 		{"expired", account("h", right(outcome(49, "password expired!", expired, fault(0)))), "wrong password", "password expired!", directory.PasswordNotice{}},
 		{"expired, without the policy control", account("i", right(outcome(49, "password expired!", expired))), "wrong password", "password expired!", directory.PasswordNotice{}},
+		{"expired, as FreeIPA says before it compares", account("o", always(outcome(49, "Password is expired.\n", ldapserver.Policy{Grace: number(0), Error: number(0)}.Control()))), "password expired", "password expired", directory.PasswordNotice{}},
+		{"a grace of FreeIPA, which it tells before it compares", account("p", ldapserver.BindRule{
+			Right: outcome(0, "", expired, ldapserver.Policy{Grace: number(2)}.Control()),
+			Wrong: outcome(49, "", expired, ldapserver.Policy{Grace: number(1)}.Control()),
+		}), "wrong password", "welcome", directory.PasswordNotice{Expired: true, GraceLogins: 2}},
 		{"must change", account("j", right(outcome(0, "", expired, fault(2)))), "wrong password", "password must be changed!", directory.PasswordNotice{}},
 		{"must change, without the policy control", account("k", right(outcome(0, "", expired))), "wrong password", "password must be changed!", directory.PasswordNotice{}},
 		{"two graces", account("l", right(outcome(0, "", expired, ldapserver.Policy{Grace: number(2)}.Control()))), "wrong password", "welcome", directory.PasswordNotice{Expired: true, GraceLogins: 2}},
