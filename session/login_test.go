@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -260,6 +261,19 @@ func TestRevokeUserEndsAllOfOne(t *testing.T) {
 		if s := m.Check(request("JSESSIONID=" + token)); s.State() != want {
 			t.Errorf("%v, want %v", s.State(), want)
 		}
+	}
+}
+
+// What else keeps somebody logged in ends also where the sessions cannot be.
+func TestRevokeUserTellsWhoWantsToKnow(t *testing.T) {
+	store := &faulty{Store: session.NewMemory(session.MemoryConfig{}), delete: errDown}
+	var told []string
+	m := newManager(t, session.Config{Store: store, Revoked: func(user string) { told = append(told, user) }})
+	if _ = m.Revoke(t.Context(), login(t, m, "fred")); len(told) != 0 {
+		t.Errorf("one session is not all: %v", told)
+	}
+	if err := m.RevokeUser(t.Context(), "fred"); err == nil || !slices.Equal(told, []string{"fred"}) {
+		t.Errorf("told %v, %v", told, err)
 	}
 }
 
