@@ -18,6 +18,7 @@ type ballot struct {
 	last   *known   // of this same entry; nil: nothing is known
 	views  []view   // in the order in which they came; the first is of the node in use
 	tried  bool     // another node was asked, whether or not it has answered
+	voters int      // how many views there were, before those without the entry went
 }
 
 // An outcome is what a read has brought.
@@ -49,14 +50,14 @@ func (b *ballot) base() []string {
 
 // open reports whether one more opinion could change the result.
 func (b *ballot) open() bool {
-	first := &b.views[0]
-	switch gone := b.count(func(v *view) bool { return v.gone }); {
-	case gone > 0 && b.last == nil:
-		return false
-	case gone == len(b.views):
-		return !b.confirmed()
-	case gone > 0:
-		return !b.heard()
+	first := b.present()
+	switch {
+	case first == nil:
+		return b.last != nil && !b.confirmed(true)
+	case b.views[0].gone && !b.heard():
+		return true
+	case b.last != nil && !b.last.held.since().IsZero() && !b.heard() && len(b.views) < 2:
+		return true
 	case b.wanting():
 		return true
 	case !b.live():
@@ -67,7 +68,7 @@ func (b *ballot) open() bool {
 		// Not with every login: others were asked about the same a moment ago.
 		return b.now.Sub(h.asked) > b.config.TTL/2 || slices.ContainsFunc(lost, b.due)
 	}
-	return !b.confirmed() && slices.ContainsFunc(lost, b.nobodyHas)
+	return !b.confirmed(false) && slices.ContainsFunc(lost, b.nobodyHas)
 }
 
 // due reports whether a group that the first view lacks is not held yet, or
@@ -115,6 +116,16 @@ func (b *ballot) count(is func(*view) bool) (n int) {
 	return n
 }
 
+// present returns the first view of a node that has the entry, or nil.
+func (b *ballot) present() *view {
+	for i := range b.views {
+		if !b.views[i].gone {
+			return &b.views[i]
+		}
+	}
+	return nil
+}
+
 // preferred returns the view of the preferred node, or nil.
 func (b *ballot) preferred() *view {
 	for i := range b.views {
@@ -128,27 +139,28 @@ func (b *ballot) preferred() *view {
 // heard reports whether the preferred node has spoken.
 func (b *ballot) heard() bool { return b.preferred() != nil }
 
-// confirmed reports whether what all views say is certain. One opinion is
-// not, and neither are two laggards that miss the same groups and so agree:
-// the node that has supplied what is known, or the preferred one, must be
-// among them.
-func (b *ballot) confirmed() bool {
-	origin := func(v *view) bool { return b.last != nil && v.node == b.last.user.Node }
-	return len(b.views) >= 2 && (b.heard() || b.count(origin) > 0)
+// confirmed reports whether it is certain what the nodes without the entry
+// agree about, or those with it. One opinion is not, and neither are two
+// laggards that miss the same groups and so agree: the node that has supplied
+// what is known, or the preferred one, must be among them.
+func (b *ballot) confirmed(gone bool) bool {
+	voters := b.count(func(v *view) bool { return v.gone == gone })
+	knowing := b.count(func(v *view) bool {
+		return v.gone == gone && (v.preferred || b.last != nil && v.node == b.last.user.Node)
+	})
+	return voters >= 2 && knowing > 0
 }
 
 // result says what is known now of the entry e.
 func (b *ballot) result(e Entry) outcome {
 	all := b.views
-	if b.count(func(v *view) bool { return v.gone }) > 0 {
-		if out, decided := b.gone(); decided {
-			return out
-		}
-		// The preferred node has the entry: it is there.
-		b.views = slices.DeleteFunc(slices.Clone(all), func(v view) bool { return v.gone })
+	if out, decided := b.gone(); decided {
+		return out
 	}
+	b.views = slices.DeleteFunc(slices.Clone(all), func(v view) bool { return v.gone })
+	b.voters = len(all)
 	var out outcome
-	if b.wanting() && !(b.heard() && len(b.views) >= 2) {
+	if b.wanting() && !(b.heard() && b.voters >= 2) {
 		out.doubt = errUnheard
 		if !b.live() {
 			out.err = errUnheard
@@ -162,36 +174,36 @@ func (b *ballot) result(e Entry) outcome {
 	return out
 }
 
-// gone decides about an entry that a node has not got, unless the preferred
-// node has it.
-func (b *ballot) gone() (outcome, bool) {
-	if b.last == nil || b.count(func(v *view) bool { return v.gone }) == len(b.views) && b.confirmed() {
+// gone decides about an entry that the node in use or the preferred one has
+// not got. Others that have not got it are behind, and nothing follows. The
+// preferred node's word that the entry is there is enough.
+func (b *ballot) gone() (out outcome, decided bool) {
+	word := b.preferred()
+	switch {
+	case b.last == nil:
+		return outcome{err: ErrNoUser}, b.views[0].gone
+	case b.present() == nil && b.confirmed(true):
 		return outcome{err: ErrNoUser}, true
-	}
-	first := b.preferred()
-	if first != nil && !first.gone {
+	case word != nil && !word.gone:
+		return outcome{}, false
+	case word == nil && !b.views[0].gone && (b.last.held.since().IsZero() || len(b.views) >= 2):
 		return outcome{}, false
 	}
-	since := b.now
-	if h := b.last.held; h != nil && !h.gone.IsZero() {
-		since = h.gone
+	since := b.last.held.since()
+	if since.IsZero() {
+		since = b.now
 	}
 	until := since.Add(b.config.TTL)
-	if !b.now.Before(until) && first != nil && len(b.views) >= 2 {
-		return outcome{err: ErrNoUser}, true // by the preferred node's word
+	if !b.now.Before(until) && word != nil && len(b.views) >= 2 {
+		return outcome{err: ErrNoUser}, true
 	}
 	k := *b.last
 	k.checked = b.now
 	if until.Before(k.dead) {
 		k.dead = until
 	}
-	h := &hold{}
-	if k.held != nil {
-		h.lost = k.held.lost
-	}
-	h.gone = since
-	k.held = b.holding(h, b.views)
-	out := outcome{known: &k}
+	k.held = b.holding(&hold{lost: k.held.disputes(), gone: since}, b.views)
+	out.known = &k
 	if !b.now.Before(k.dead) {
 		out.err = errDisputed
 	}
@@ -209,10 +221,11 @@ func (b *ballot) merge(e Entry) *known {
 	if yes != nil && !holdsAny(names, b.need) && !holdsAny(b.base(), b.need) {
 		// As if that node had been read first, and then this one has lost
 		// what only the other shows.
-		for _, g := range without(yes.names, names) {
+		more := without(without(yes.names, names), h.out())
+		for _, g := range more {
 			h.lost = append(h.lost, dispute{g, b.now, false})
 		}
-		names = union(names, yes.names)
+		names = union(names, more)
 	} else {
 		yes = nil
 	}
@@ -288,7 +301,7 @@ func (b *ballot) reprieve(h *hold) (back []string) {
 			if !b.everybodyHas(d.group) {
 				h.lost = append(h.lost, dispute{d.group, b.now, false})
 			}
-		case b.nobodyHas(d.group) && b.confirmed():
+		case b.nobodyHas(d.group) && b.confirmed(false):
 		default:
 			h.lost = append(h.lost, d)
 		}
@@ -312,9 +325,9 @@ func (b *ballot) judge(group string, since time.Time) fate {
 	switch {
 	case b.everybodyHas(group) && (word != nil || len(b.views) >= 2):
 		return isKept
-	case b.nobodyHas(group) && b.confirmed():
+	case b.nobodyHas(group) && b.confirmed(false):
 		return isLost
-	case word != nil && !holds(word.names, group) && age >= b.config.Hold && len(b.views) >= 2:
+	case word != nil && !holds(word.names, group) && age >= b.config.Hold && b.voters >= 2:
 		return isOut
 	case word == nil && !holds(b.views[0].names, group) && age >= b.config.StaleMax:
 		return isLost // by the word of the node in use
@@ -327,20 +340,21 @@ func (b *ballot) holding(h *hold, views []view) *hold {
 	if h == nil {
 		h = &hold{}
 	}
-	h.since, h.asked, h.views = b.now, b.now, slices.Clone(views)
-	if b.last == nil || b.last.held == nil {
-		return h
+	h.begun, h.asked = b.now, b.now
+	if b.last != nil && b.last.held != nil {
+		h.begun = b.last.held.begun
+		if !b.tried {
+			h.asked = b.last.held.asked
+		}
+		views = slices.Concat(b.last.held.views, views)
 	}
-	h.since = b.last.held.since
-	if !b.tried {
-		h.asked = b.last.held.asked
-	}
-	for _, old := range b.last.held.views {
-		same := func(v view) bool { return v.node == old.node }
+	for _, v := range slices.Backward(views) { // the last word of each node
+		same := func(w view) bool { return w.node == v.node }
 		if !slices.ContainsFunc(h.views, same) && len(h.views) < maxOpinions {
-			h.views = append(h.views, old)
+			h.views = append(h.views, v)
 		}
 	}
+	slices.SortFunc(h.views, func(v, w view) int { return strings.Compare(v.node, w.node) })
 	return h
 }
 

@@ -52,7 +52,7 @@ func (d *Directory) Held() []Held {
 
 // show returns the hold as operators see it.
 func (h *hold) show(user string) Held {
-	shown := Held{User: user, Since: h.since, Refused: h.out()}
+	shown := Held{User: user, Since: h.begun, Refused: h.out()}
 	disputed := make([]string, 0, len(h.lost))
 	for _, l := range h.lost {
 		disputed = append(disputed, l.group)
@@ -90,7 +90,7 @@ func (d *Directory) logHold(user string, was, held *hold, now time.Time) {
 		d.config.Logger.Warn("directory nodes disagree about a user; what was known is held",
 			"user", user, "groups", shorten(h.Groups), "gone", h.Gone, "nodes", h.summary())
 	case was != nil && held == nil:
-		d.config.Logger.Info("directory nodes agree about a user again", "user", user, "after", now.Sub(was.since))
+		d.config.Logger.Info("directory nodes agree about a user again", "user", user, "after", now.Sub(was.begun))
 	}
 }
 

@@ -110,3 +110,64 @@ func TestRandomHistories(t *testing.T) {
 		})
 	}
 }
+
+// The same for an entry that comes and goes on each node. Nobody known is gone
+// by a single laggard's word, or unknown while all nodes have him; and who is
+// gone everywhere has no session after the TTL.
+func TestRandomDepartures(t *testing.T) {
+	for seed := range uint64(soak.Count(4000)) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			s := newScript(t, Config{})
+			var absent time.Duration // since when he is gone everywhere
+			s.run("login=a,b,c")
+			for range 80 {
+				m := s.c.nodes[r.IntN(3)]
+				if r.IntN(4) == 0 {
+					m.down = !m.down
+				} else if m.id = ""; r.IntN(2) == 0 {
+					m.id = "id-1"
+				}
+				if s.c.first = 0; seed%2 == 1 {
+					s.c.first = r.IntN(3)
+				}
+				pause := time.Duration(r.IntN(120)) * time.Second
+				time.Sleep(pause)
+				up := s.c.order("", nil)
+				lack := 0
+				for _, m := range up {
+					if m.id == "" {
+						lack++
+					}
+				}
+				if absent += pause; lack < len(up) || s.c.nodes[0].down {
+					absent = 0
+				}
+				u, err := s.d.User(t.Context(), "fred", "id-1")
+				synctest.Wait()
+				word := s.c.nodes[0]
+				got := s.answer(u, err, "")
+				if slices.Contains(s.losses, "gone") { // by this call, or by the read behind it
+					got, s.losses = "gone", nil
+				}
+				switch {
+				case got == "a,b,c" && absent > 5*time.Minute+2*time.Minute:
+					t.Errorf("known still, %v after he has gone everywhere", absent)
+				case got == "gone" && (word.down || word.id != "") && lack < 2 && len(up) > 1:
+					t.Errorf("gone by the word of %d of %d nodes", lack, len(up))
+				case got == "unknown" && lack == 0 && !word.down && pause > lastPause:
+					t.Error("unknown, though all nodes have him")
+				case got == "gone": // he logs in again when somebody has him
+					for _, m := range s.c.nodes {
+						m.id, m.down = "id-1", false
+					}
+					time.Sleep(firstPause)
+					s.run("login=a,b,c")
+				}
+				if t.Failed() {
+					t.Fatalf("seed %d, held %+v\n%s", seed, s.d.Held(), s.log.String())
+				}
+			}
+		})
+	}
+}

@@ -25,10 +25,11 @@ func (k *known) entry() Entry {
 
 // A hold is what nodes do not agree about.
 type hold struct {
-	since time.Time
+	begun time.Time
 	asked time.Time // when another node than the one in use was asked last
 	lost  []dispute // sorted by name
-	// gone is since when a node lacks the whole entry; zero: none does.
+	// gone is since when it is in doubt whether there is an entry; zero: it is
+	// not.
 	gone  time.Time
 	views []view // the last word of each node
 }
@@ -45,12 +46,20 @@ type dispute struct {
 // disputed returns when the dispute about a group that the user has began; zero:
 // there is none.
 func (h *hold) disputed(group string) time.Time {
-	for _, d := range h.disputes() {
-		if !d.out && strings.EqualFold(d.group, group) {
-			return d.since
-		}
+	all := h.disputes()
+	i, ok := slices.BinarySearchFunc(all, group, func(d dispute, g string) int { return strings.Compare(d.group, g) })
+	if !ok || all[i].out {
+		return time.Time{}
 	}
-	return time.Time{}
+	return all[i].since
+}
+
+// since returns gone, also of nil.
+func (h *hold) since() time.Time {
+	if h == nil {
+		return time.Time{}
+	}
+	return h.gone
 }
 
 // absent reports whether some node lacks the whole entry.
