@@ -32,6 +32,10 @@ func TestHeld(t *testing.T) {
 				t.Errorf("node %+v, want %q missing", n, want)
 			}
 		}
+		s.run("1m login=a asked=n1")
+		if n := s.d.Held()[0].Nodes; len(n) != 2 || time.Since(n[0].Read) != 0 || time.Since(n[1].Read) != time.Minute {
+			t.Errorf("a minute later: %+v", n)
+		}
 	})
 }
 
@@ -99,7 +103,11 @@ func TestNamesakeOnOneNode(t *testing.T) {
 		if u, err := s.d.User(t.Context(), "fred", "id-2"); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNoUser) || u.GroupsKnown() {
 			t.Errorf("the new fred: %+v, %v", u, err)
 		}
-		s.run("user=a,b,c lost= n2=other 6m user=gone")
+		s.run("user=a,b,c lost= n2=other 6m")
+		for _, m := range s.c.nodes {
+			m.groups = []string{"a"}
+		}
+		s.run("user=gone lost=") // another's groups are no loss
 		if u, err := s.d.User(t.Context(), "fred", "id-2"); err != nil || !u.In("a") {
 			t.Errorf("the new fred, known to all: %+v, %v", u, err)
 		}

@@ -43,12 +43,12 @@ type dispute struct {
 	out bool
 }
 
-// disputed returns when the dispute about a group that the user has began; zero:
-// there is none.
+// disputed returns when the dispute about a group that the user has began;
+// zero: there is none.
 func (h *hold) disputed(group string) time.Time {
 	all := h.disputes()
 	i, ok := slices.BinarySearchFunc(all, group, func(d dispute, g string) int { return strings.Compare(d.group, g) })
-	if !ok || all[i].out {
+	if !ok {
 		return time.Time{}
 	}
 	return all[i].since

@@ -211,14 +211,12 @@ func (d *Directory) land(s *slot, f *flight, out outcome, login bool) {
 	held := d.mark(s)
 	d.mu.Unlock()
 	d.report(s.name, out.err)
-	if kept {
-		d.logHold(s.name, was, held, now)
-	}
+	d.logHold(s.name, was, held, now)
 	if f.err = out.err; f.err == nil {
 		f.user, f.doubt = out.known.user, out.doubt
 	}
 	close(f.done)
-	if last != nil && kept {
+	if last != nil {
 		d.tell(last, out, now)
 	}
 }

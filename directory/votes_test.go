@@ -70,6 +70,10 @@ func TestVotes(t *testing.T) {
 		{"a loss, and no second opinion but of a node without the entry: 15 minutes", "login=a,b,c n1=a,b n2=gone n3=hangs login=a,b,c held=gone,c 14m55s login=a,b,c 1s login=a,b held=gone,-c lost=c"},
 		{"a loss on a laggard in use, and another without the entry: held, and still known later", "login=a,b,c n1=down n2=a,b n3=gone login=a,b,c 6m user=a,b,c 1h user=a,b,c lost="},
 		{"the preferred node lacks the entry, the one in use has it: held, then by its word", "login=a,b,c first=n2 n1=gone n2=a,b login=a,b,c asked=n2,n1,n3 held=gone 4m59s user=a,b,c 1s user=gone lost=gone"},
+		{"a laggard in use, and the origin without the entry: held", "first=n2 login=a,b,c n1=down n2=gone first=n3 n3=a,b login=a,b,c held=gone,c lost="},
+		{"in doubt whether there is an entry: one yes does not end that", "login=a,b,c n1=gone 6m user=a,b,c first=n2 n1=hangs login=a,b,c held=gone"},
+		{"gone on the preferred node, and no second opinion: unknown after the TTL", "login=a,b,c n1=gone n2=hangs 6m user=a,b,c 5m user=unknown lost="},
+		{"in doubt whether there is an entry: what is held stays so", "login=a,b,c n1=a,b login=a,b,c held=c n1=gone 6m user=a,b,c held=gone,c"},
 		{"a login while it is in doubt whether there is an entry does not end that", "login=a,b,c n1=gone 6m user=a,b,c first=n2 1m login=a,b,c asked=n2,n1 held=gone first=n1 4m user=gone lost=gone"},
 		// nothing known, and a login that needs a group
 		{"one node's yes is enough", "n2=a n3=a login/b=a,b,c asked=n1 held="},
