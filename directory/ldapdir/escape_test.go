@@ -35,8 +35,9 @@ const (
 )
 
 // Every name of the file is an entry of a real server, and is found under its
-// filter, logs in by search and by template, and has its group: by DN and by
-// memberUid.
+// filter, logs in by search, with a domain and by template, and has its
+// groups: by DN, by memberUid, one that is itself called so, and the group of
+// that one.
 func TestNamesReachSlapdAsTheyAre(t *testing.T) {
 	const path = "testdata/ldap_escaping.json"
 	casefile.LeftOut(t, path, otherwise)
@@ -50,8 +51,9 @@ func TestNamesReachSlapdAsTheyAre(t *testing.T) {
 	if err := admin.Bind(slapdtest.RootDN, slapdtest.RootPassword); err != nil {
 		t.Fatal(err)
 	}
-	search := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserFilter: "(&(objectClass=inetOrgPerson)(uid=%s))"})
-	template := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s," + slapdtest.PeopleDN})
+	search := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserFilter: "(&(objectClass=inetOrgPerson)(uid=%s))",
+		Nested: "recursive", Domains: []string{"CORP"}})
+	template := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s," + slapdtest.PeopleDN, Nested: "recursive"})
 	for _, row := range rows {
 		t.Run(row.ID, func(t *testing.T) {
 			if otherwise[row.ID] == noName {
@@ -65,7 +67,11 @@ func TestNamesReachSlapdAsTheyAre(t *testing.T) {
 				return
 			}
 			addPerson(t, admin, row)
-			mustLogIn(t, row.Username, search, template)
+			mustLogIn(t, row.Username, row.Username, search, template)
+			if directory.CheckName(`CORP\`+row.Username) == nil {
+				mustLogIn(t, row.Username, `CORP\`+row.Username, search)
+				mustLogIn(t, row.Username, row.Username+"@corp", search)
+			}
 		})
 	}
 }
@@ -83,22 +89,23 @@ func mustRefuse(t *testing.T, s *slapdtest.Server, name string, dirs ...*ldapdir
 	}
 }
 
-func mustLogIn(t *testing.T, name string, dirs ...*ldapdir.Dir) {
+func mustLogIn(t *testing.T, name, typed string, dirs ...*ldapdir.Dir) {
 	t.Helper()
 	for _, d := range dirs {
-		e, g, err := login(t.Context(), d, name, "geheim")
+		e, g, err := login(t.Context(), d, typed, "geheim")
 		if err != nil {
-			t.Errorf("%q: %v", name, err)
+			t.Errorf("%q: %v", typed, err)
 			continue
 		}
 		// slapd forgets spaces around a value when it is part of a DN.
 		if strings.TrimSpace(e.Name) != strings.TrimSpace(name) {
 			t.Errorf("found %q, want %q", e.Name, name)
 		}
-		want := []string{"by dn", "by uid"}
-		if !ascii(name) {
-			want = want[:1]
+		want := []string{"by dn", "by group", name}
+		if ascii(name) {
+			want = append(want, "by uid")
 		}
+		slices.Sort(want)
 		if !slices.Equal(g.Names, want) {
 			t.Errorf("groups of %q: %q, want %q", name, g.Names, want)
 		}
@@ -110,8 +117,8 @@ func ascii(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 })
 }
 
-// addPerson adds the entry under the DN of the row, and its two groups, until
-// the end of the test.
+// addPerson adds the entry under the DN of the row, and its groups, until the
+// end of the test.
 func addPerson(t *testing.T, admin *ldap.Conn, row escapingRow) {
 	t.Helper()
 	dn := "uid=" + row.DNValue + "," + slapdtest.PeopleDN
@@ -128,7 +135,14 @@ func addPerson(t *testing.T, admin *ldap.Conn, row escapingRow) {
 	byUID.Attribute("objectClass", []string{"posixGroup"})
 	byUID.Attribute("gidNumber", []string{"1000"})
 	byUID.Attribute("memberUid", []string{row.Username})
-	all := []*ldap.AddRequest{person, byDN}
+	named := ldap.NewAddRequest("cn="+row.DNValue+","+slapdtest.GroupsDN, nil)
+	named.Attribute("objectClass", []string{"groupOfNames"})
+	named.Attribute("cn", []string{row.Username})
+	named.Attribute("member", []string{dn})
+	byGroup := ldap.NewAddRequest("cn=by group,"+slapdtest.GroupsDN, nil)
+	byGroup.Attribute("objectClass", []string{"groupOfNames"})
+	byGroup.Attribute("member", []string{named.DN})
+	all := []*ldap.AddRequest{person, byDN, named, byGroup}
 	if ascii(row.Username) {
 		all = append(all, byUID)
 	}
