@@ -136,6 +136,9 @@ func configure(o options, log *slog.Logger) middleware.Config {
 		GroupTTL:     o.groupTTL,
 		ProofTTL:     o.proofTTL,
 		NoProofs:     o.proofTTL == 0,
+		UpdateAtLogin: map[string]directory.UpdateAtLogin{
+			"new": directory.UpdateNewUsers, "never": directory.UpdateNever,
+		}[o.groupUpdate],
 		LoginTimeout: o.ldap.Timeout,
 		Logger:       log,
 	}

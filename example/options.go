@@ -29,6 +29,7 @@ type options struct {
 
 	sessionIdle, sessionLifetime time.Duration
 	groupTTL, proofTTL           time.Duration
+	groupUpdate                  string
 
 	logFormat string
 	logLevel  slog.Level
@@ -55,6 +56,7 @@ func (o *options) flags() cli.Command {
 	cli.DurationVar(fs, &o.sessionIdle, "session-idle", 30*time.Minute, "end a session that was not used for `D`")
 	cli.DurationVar(fs, &o.sessionLifetime, "session-lifetime", 12*time.Hour, "end a session `D` after the login")
 	cli.DurationVar(fs, &o.groupTTL, "group-ttl", 5*time.Minute, "cached groups count as fresh for `D`")
+	fs.StringVar(&o.groupUpdate, "group-update", "always", "which logins read the groups anew, `WHICH`: always, new (nothing is known that may be used) or never (only if it must be known)")
 	cli.DurationVar(fs, &o.proofTTL, "proof-ttl", time.Minute, "remember for `D` that a password of Basic credentials was right; 0 asks the directory each time")
 	fs.StringVar(&o.logFormat, "log-format", "text", "write the log as `FORMAT`: text or json")
 	fs.Var((*cli.Level)(&o.logLevel), "log-level", "log from `LEVEL` on: debug, info, warn or error (default info)")
@@ -71,6 +73,7 @@ func (o *options) check() error {
 		checkSecond("-session-idle", o.sessionIdle),
 		checkSecond("-session-lifetime", o.sessionLifetime),
 		cli.CheckPositive("-group-ttl", o.groupTTL),
+		cli.CheckOneOf("-group-update", o.groupUpdate, "always", "new", "never"),
 		cli.CheckNotNegative("-proof-ttl", o.proofTTL),
 		cli.CheckGiven("-admin-group", o.adminGroup),
 		o.checkAttempts(),

@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/example/cli"
+	"github.com/seed-244866eb/gatehouse/middleware"
 )
 
 // defaults returns the options of the contract when nothing is given.
@@ -22,7 +24,7 @@ func defaults() options {
 		addr: "127.0.0.1:8080", ldap: cli.Directory{Base: "dc=example,dc=org", Schema: "auto", Timeout: 5 * time.Second},
 		maxAttempts: 3, accessGroups: []string{"jira-users"},
 		adminGroup: "jira-administrators", sessionIdle: 30 * time.Minute,
-		sessionLifetime: 12 * time.Hour, groupTTL: 5 * time.Minute, proofTTL: time.Minute, logFormat: "text",
+		sessionLifetime: 12 * time.Hour, groupTTL: 5 * time.Minute, groupUpdate: "always", proofTTL: time.Minute, logFormat: "text",
 	}
 }
 
@@ -100,6 +102,7 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 		{"a password without bind DN", nil, []string{"GATEHOUSE_LDAP_BIND_PASSWORD=x"}, "-ldap-bind-dn"},
 		{"negative attempts", []string{"-max-attempts", "-1"}, nil, "-max-attempts"},
 		{"a negative lifetime", []string{"-session-lifetime", "-1h"}, nil, "-session-lifetime"},
+		{"an update nobody knows", []string{"-group-update", "sometimes"}, nil, `-group-update: "sometimes"`},
 		{"a negative time of remembering", []string{"-proof-ttl", "-1s"}, nil, "-proof-ttl: -1s is negative"},
 		{"an idle time of zero", []string{"-session-idle", "0"}, nil, "-session-idle"},
 		{"an unknown log format", []string{"-log-format", "xml"}, nil, "-log-format"},
@@ -115,6 +118,33 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 			}
 			if line := cli.OneLine(err); !strings.Contains(line, tt.want) || strings.Contains(line, "\n") {
 				t.Errorf("got %q, want one line with %q", line, tt.want)
+			}
+		})
+	}
+}
+
+// TestOptionsReachTheMiddleware where a word or a zero means something else
+// there.
+func TestOptionsReachTheMiddleware(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		ok   func(middleware.Config) bool
+	}{
+		{"a minute of remembering", nil, func(c middleware.Config) bool { return c.ProofTTL == time.Minute && !c.NoProofs }},
+		{"none", []string{"-proof-ttl", "0"}, func(c middleware.Config) bool { return c.NoProofs }},
+		{"groups at every login", nil, func(c middleware.Config) bool { return c.UpdateAtLogin == directory.UpdateAlways }},
+		{"of new users", []string{"-group-update", "new"}, func(c middleware.Config) bool { return c.UpdateAtLogin == directory.UpdateNewUsers }},
+		{"never", []string{"-group-update", "never"}, func(c middleware.Config) bool { return c.UpdateAtLogin == directory.UpdateNever }},
+		{"everybody", []string{"-access-group", "*"}, func(c middleware.Config) bool { return c.AccessGroups == nil }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o, _, err := parse(tt.args, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := configure(o, slog.New(slog.DiscardHandler)); !tt.ok(c) {
+				t.Errorf("%v made ProofTTL %v, NoProofs %v, UpdateAtLogin %v, AccessGroups %q", tt.args, c.ProofTTL, c.NoProofs, c.UpdateAtLogin, c.AccessGroups)
 			}
 		})
 	}

@@ -49,7 +49,7 @@ func (a *Auth) change(ctx context.Context, c Credentials, e directory.Entry, res
 	if err != nil {
 		return e, err
 	}
-	res.changed = true
+	res.PasswordChanged = true
 	verified, err := a.directory.Verify(ctx, e, c.NewPassword)
 	switch {
 	case err == nil:

@@ -352,7 +352,7 @@ func TestPasswordThatIsChangedAndDoesNotWorkYet(t *testing.T) {
 	w, a := newAccounts(t, directory.PasswordExpired, false)
 	a.deaf = true
 	rec := w.change("alice", "right", "new", "new")
-	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "Your password was changed.") || isPasswordPage(rec.Body.String()) {
+	if rec.Code != 503 || !strings.Contains(rec.Body.String(), "Your password was changed. ") || isPasswordPage(rec.Body.String()) {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
 	if s, err := w.auth.Attempts().Status(t.Context(), "alice", hereAddr); err != nil || s.FailedLogins != 0 {

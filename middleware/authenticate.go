@@ -63,8 +63,11 @@ type Accepted struct {
 	// try was refused before the password was looked at.
 	Attempts attempts.Status
 
-	stamp   uint64 // for a proof of this login
-	changed bool   // Credentials.NewPassword is the password now
+	// PasswordChanged reports that Credentials.NewPassword is the password
+	// now, also where the try was refused for another reason.
+	PasswordChanged bool
+
+	stamp uint64 // for a proof of this login
 }
 
 // Authenticate checks credentials. Every door goes through it: form, session

@@ -63,7 +63,7 @@ func (a *Auth) logLogin(r *http.Request, c Credentials, res Accepted, err error)
 	if errors.As(err, &state) {
 		at = append(at, "state", string(state.State), "detail", clip(state.Detail))
 	}
-	if res.changed {
+	if res.PasswordChanged {
 		a.log.Info("The password of '"+name+"' was changed.", at...)
 	}
 	switch {

@@ -43,7 +43,8 @@ type LoginForm struct {
 //
 // A person whose password has expired, or must be changed, is shown the
 // password page instead, where the directory can change passwords; GET with
-// the query "password" shows it to whoever wants it.
+// the query "password" shows it to whoever wants it. Other sessions of that
+// person go on; Sessions().RevokeUser ends them.
 func (a *Auth) Login() http.Handler {
 	return a.resolved(func(w http.ResponseWriter, r *http.Request) {
 		noStore(w.Header())
@@ -162,7 +163,7 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	f.Message = message(err)
 	page := a.loginPage
 	switch changing := c.NewPassword != ""; {
-	case res.changed:
+	case res.PasswordChanged:
 		f.Message = "Your password was changed. " + f.Message
 	case changing && !errors.Is(err, directory.ErrNoPasswordChange):
 		page = a.passwordPage

@@ -112,7 +112,9 @@ func (s *proofs) find(c Credentials) (session.Principal, bool) {
 	}
 	sum := s.sum(p.who, key, c.Password)
 	if subtle.ConstantTimeCompare(sum[:], p.mac[:]) != 1 || !time.Now().Before(p.until) {
-		s.miss(p.subject, c)
+		if !p.gone.Load() { // else somebody has done it, and the next login may be under way
+			s.miss(p.subject, c)
+		}
 		return session.Principal{}, false
 	}
 	// Of a crowd of guesses that all have found the proof, one that comes
