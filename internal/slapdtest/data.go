@@ -77,6 +77,9 @@ func (d *data) ldif() string {
 	entry(&b, GroupsDN, "objectClass", "organizationalUnit", "ou", "groups")
 	entry(&b, ReaderDN, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject",
 		"cn", "reader", "userPassword", ReaderPassword)
+	if d.config.Policy != nil {
+		d.policy(&b)
+	}
 	for _, name := range d.names {
 		d.person(&b, name)
 	}
@@ -112,6 +115,15 @@ func (d *data) person(b *strings.Builder, name string) {
 		}
 	}
 	entry(b, UserDN(name), pairs...)
+}
+
+func (d *data) policy(b *strings.Builder) {
+	entry(b, "ou=policies,"+BaseDN, "objectClass", "organizationalUnit", "ou", "policies")
+	pairs := []string{"objectClass", "applicationProcess", "objectClass", "pwdPolicy", "cn", "default", "pwdAttribute", "userPassword"}
+	for _, name := range slices.Sorted(maps.Keys(d.config.Policy)) {
+		pairs = append(pairs, name, d.config.Policy[name])
+	}
+	entry(b, PolicyDN, pairs...)
 }
 
 func groupDN(name string) string { return "cn=" + escapeDN(name) + "," + GroupsDN }

@@ -32,6 +32,8 @@ const (
 	RootPassword   = "pw-admin"
 	ReaderDN       = "cn=reader," + BaseDN // a service account
 	ReaderPassword = "pw-reader"
+	PolicyDN       = "cn=default,ou=policies," + BaseDN // see Config.Policy
+	ErrorsDN       = "ou=errors," + BaseDN              // see Config.Errors
 )
 
 // Config says what a server holds. The zero value is a server with the base
@@ -60,6 +62,17 @@ type Config struct {
 	Access string
 	// Global is added to slapd.conf before the databases.
 	Global string
+	// Policy are attributes of the password policy that holds for everybody
+	// (slapo-ppolicy(5)): pwdMaxFailure, pwdMustChange. Nil means no policy.
+	Policy map[string]string
+	// Errors answers every operation on the names below [ErrorsDN] with a
+	// result of its own (slapo-retcode(5)): cn=1, cn=3, cn=11, cn=51, cn=52,
+	// cn=80, a referral to nowhere for cn=referral, success after two seconds
+	// for cn=slow, a notice of disconnection for cn=notice.
+	Errors bool
+	// Hosts are names that the certificate is good for, beside localhost and
+	// the address.
+	Hosts []string
 	// RequireClientCert refuses connections over TLS that bring no
 	// certificate of the server's authority; see [Server.ClientCert].
 	RequireClientCert bool
@@ -82,6 +95,7 @@ type Server struct {
 	dir       string
 	slapd     string
 	authority *testservers.Authority
+	ip        string
 	plain     int // ports
 	secure    int
 	data      *data
@@ -93,24 +107,59 @@ type Server struct {
 // the server answers.
 func Start(t testing.TB, c Config) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), slapd: testservers.Find(t, "slapd"), authority: testservers.NewAuthority(t)}
-	s.authority.Write(t, s.dir, loopback()...)
+	s := prepare(t, c, testservers.NewAuthority(t), "127.0.0.1")
+	launch(t, s)
+	return s
+}
+
+// StartNodes runs a server for each Config, all on one port and each on a
+// loopback address of its own, as the nodes behind one name are. One
+// authority vouches for all.
+func StartNodes(t testing.TB, nodes ...Config) []*Server {
+	t.Helper()
+	authority := testservers.NewAuthority(t)
+	var all []*Server
+	for i, c := range nodes {
+		all = append(all, prepare(t, c, authority, fmt.Sprintf("127.0.1.%d", i+1)))
+	}
+	launch(t, all...)
+	return all
+}
+
+// prepare makes everything that a server needs but the ports.
+func prepare(t testing.TB, c Config, authority *testservers.Authority, ip string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir(), slapd: testservers.Find(t, "slapd"), authority: authority, ip: ip}
+	s.authority.Write(t, s.dir, append([]string{"localhost", ip, "::1"}, c.Hosts...)...)
 	s.data = newData(c)
 	s.configure(c)
 	s.load()
-	t.Cleanup(s.Kill)
-	// A free port may be taken between our look and slapd's; with three looks
-	// that does not happen in practice.
-	for attempt := 0; ; attempt++ {
-		s.plain, s.secure = freePort(t), freePort(t)
-		err := s.start()
-		if err == nil {
-			return s
+	return s
+}
+
+// launch starts the servers on the same ports. A free port may be taken
+// between our look and slapd's; with three looks that does not happen in
+// practice.
+func launch(t testing.TB, servers ...*Server) {
+	t.Helper()
+	var err error
+	for range 3 {
+		plain, secure := freePort(t), freePort(t)
+		for _, s := range servers {
+			t.Cleanup(s.Kill)
+			s.plain, s.secure = plain, secure
+			if err = s.start(); err != nil {
+				break
+			}
 		}
-		if attempt == 2 {
-			t.Fatalf("slapdtest: %v", err)
+		if err == nil {
+			return
+		}
+		for _, s := range servers {
+			s.Kill()
 		}
 	}
+	t.Fatalf("slapdtest: %v", err)
 }
 
 // URL returns the ldap URL of the server.
@@ -130,11 +179,22 @@ func (s *Server) Roots() *x509.CertPool { return s.authority.Pool() }
 
 // ClientCert returns a certificate that the authority gave to name.
 func (s *Server) ClientCert(name string) tls.Certificate {
-	return s.authority.Issue(s.t, name, loopback()...)
+	return s.authority.Issue(s.t, name)
 }
 
-// loopback returns the hosts that certificates are for.
-func loopback() []string { return []string{"localhost", "127.0.0.1", "::1"} }
+// IP returns the loopback address that the server is on.
+func (s *Server) IP() string { return s.ip }
+
+// Modify applies changes in the form of RFC 2849 as the administrator while
+// the server runs. The server counts them like those of any client.
+func (s *Server) Modify(ldif string) {
+	s.t.Helper()
+	cmd := exec.Command(testservers.Find(s.t, "ldapmodify"), "-x", "-H", s.URL(), "-D", RootDN, "-w", RootPassword)
+	cmd.Stdin = strings.NewReader(ldif)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("slapdtest: ldapmodify: %v\n%s", err, out)
+	}
+}
 
 // Names returns the names of all people, generated ones first.
 func (s *Server) Names() []string { return s.data.names }
@@ -146,7 +206,7 @@ func (s *Server) Groups(name string) []string { return s.data.groupsOf(name) }
 func UserDN(name string) string { return "uid=" + escapeDN(name) + "," + PeopleDN }
 
 func (s *Server) address(port int) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return net.JoinHostPort(s.ip, strconv.Itoa(port))
 }
 
 // Skip skips the test for want of something that the machine lacks, or fails
@@ -179,11 +239,30 @@ func (s *Server) configure(c Config) {
 	}
 	conf := strings.NewReplacer(
 		"@DIR@", s.dir, "@BASE@", BaseDN, "@ROOT@", RootDN, "@ROOTPW@", RootPassword,
-		"@VERIFY@", verify, "@GLOBAL@", c.Global, "@ACCESS@", c.Access, "@EXTRA@", c.Extra).Replace(slapdConf)
+		"@VERIFY@", verify, "@GLOBAL@", c.Global, "@ACCESS@", c.Access, "@EXTRA@", overlays(c)+c.Extra).Replace(slapdConf)
 	if err := os.WriteFile(s.conf(), []byte(conf), 0o600); err != nil {
 		s.t.Fatalf("slapdtest: %v", err)
 	}
 	s.tool("slaptest", "-u", "-f", s.conf())
+}
+
+// overlays returns the lines for what Config has fields for.
+func overlays(c Config) string {
+	var b strings.Builder
+	if c.Policy != nil {
+		b.WriteString("overlay ppolicy\nppolicy_default " + PolicyDN + "\nppolicy_use_lockout\n")
+	}
+	if c.Errors {
+		b.WriteString("overlay retcode\nretcode-parent " + ErrorsDN + "\n")
+		for _, code := range []int{1, 3, 11, 51, 52, 80} {
+			fmt.Fprintf(&b, "retcode-item \"cn=%d\" %#x\n", code, code)
+		}
+		b.WriteString(`retcode-item "cn=referral" 0x0a "ref=ldap://192.0.2.1/` + BaseDN + `"
+retcode-item "cn=slow" 0x00 "sleeptime=2"
+retcode-item "cn=notice" 0x34 "unsolicited=1.3.6.1.4.1.1466.20036" "flags=pre-disconnect"
+`)
+	}
+	return b.String()
 }
 
 // load fills the database while no server runs. The -q takes the checks out:

@@ -2,6 +2,7 @@ package slapdtest_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -157,6 +158,99 @@ func TestKilledStoppedAndBack(t *testing.T) {
 	s.Restart()
 	if len(search(t, dial(t, s), "(uid=u00000)")) != 1 {
 		t.Error("the data did not survive")
+	}
+}
+
+// Nodes share a port and what vouches for them, and differ in data and fate.
+func TestNodes(t *testing.T) {
+	full := slapdtest.Config{Users: 30, Groups: 10, Hosts: []string{"ldap.example.org"}}
+	lagging := full
+	lagging.Omit = func(group int) bool { return group%3 == 0 }
+	nodes := slapdtest.StartNodes(t, full, lagging, full)
+	seen := map[string]bool{}
+	for i, s := range nodes {
+		_, port, err := net.SplitHostPort(s.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[port], seen[s.IP()] = true, true
+		conn, err := ldap.DialURL(s.TLSURL(), ldap.DialWithTLSConfig(&tls.Config{RootCAs: nodes[0].Roots(), ServerName: "ldap.example.org"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if got, want := len(search(t, dial(t, s), "(objectClass=groupOfNames)")), []int{10, 6, 10}[i]; got != want {
+			t.Errorf("node %d has %d groups, want %d", i, got, want)
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("ports and addresses %v, want one and three", seen)
+	}
+	nodes[0].Kill()
+	search(t, dial(t, nodes[1]), "(uid=u00000)")
+}
+
+func TestModifyWhileItRuns(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{Users: 1})
+	s.Modify("dn: " + slapdtest.UserDN("u00000") + "\nchangetype: modify\nreplace: mail\nmail: other@example.org\n")
+	if got := search(t, dial(t, s), "(mail=other@example.org)"); len(got) != 1 {
+		t.Errorf("found %v", got)
+	}
+}
+
+func resultOf(err error) uint16 {
+	if e := (*ldap.Error)(nil); errors.As(err, &e) {
+		return e.ResultCode
+	}
+	return 0
+}
+
+func TestPolicyHoldsForEverybody(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{Users: 2, Policy: map[string]string{
+		"pwdLockout": "TRUE", "pwdMaxFailure": "3", "pwdMustChange": "TRUE"}})
+	conn := dial(t, s)
+	for range 3 {
+		conn.Bind(slapdtest.UserDN("u00000"), "wrong")
+	}
+	s.Modify("dn: " + slapdtest.UserDN("u00001") + "\nchangetype: modify\nreplace: pwdReset\npwdReset: TRUE\n")
+	// The numbers are those of draft-behera-ldap-password-policy, section 6.2.
+	for _, tt := range []struct {
+		name string
+		code uint16
+		want int8
+	}{
+		{"u00000", 49, 1}, // accountLocked
+		{"u00001", 0, 2},  // changeAfterReset
+	} {
+		r, err := conn.SimpleBind(ldap.NewSimpleBindRequest(slapdtest.UserDN(tt.name), "pw-"+tt.name,
+			[]ldap.Control{ldap.NewControlBeheraPasswordPolicy()}))
+		p, ok := ldap.FindControl(r.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+		if resultOf(err) != tt.code || !ok || p.Error != tt.want {
+			t.Errorf("%s: %v, control %v", tt.name, err, p)
+		}
+	}
+}
+
+func TestErrorsAsNamed(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{Errors: true})
+	for name, want := range map[string]uint16{"1": 1, "3": 3, "11": 11, "51": 51, "52": 52, "80": 80, "referral": 10} {
+		dn := "cn=" + name + "," + slapdtest.ErrorsDN
+		conn := dial(t, s)
+		if got := resultOf(conn.Bind(dn, "x")); got != want {
+			t.Errorf("bind as %s: result %d", name, got)
+		}
+		_, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", nil, nil))
+		if got := resultOf(err); got != want {
+			t.Errorf("search of %s: result %d", name, got)
+		}
+	}
+	conn := dial(t, s)
+	if err := conn.Bind("cn=notice,"+slapdtest.ErrorsDN, "x"); err == nil || !conn.IsClosing() {
+		t.Errorf("notice of disconnection: %v, closing: %v", err, conn.IsClosing())
+	}
+	began := time.Now()
+	if dial(t, s).Bind("cn=slow,"+slapdtest.ErrorsDN, "x"); time.Since(began) < 2*time.Second {
+		t.Errorf("slow answered after %v", time.Since(began))
 	}
 }
 
