@@ -1,6 +1,7 @@
 package slapdtest
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -128,8 +129,12 @@ func (d *data) policy(b *strings.Builder) {
 
 func groupDN(name string) string { return "cn=" + escapeDN(name) + "," + GroupsDN }
 
+// entry writes an entry. Its entryUUID comes from the DN, so that it is the
+// same on every server, as on the replicas of one directory.
 func entry(b *strings.Builder, dn string, pairs ...string) {
 	value(b, "dn", dn)
+	id := sha256.Sum256([]byte(dn))
+	fmt.Fprintf(b, "entryUUID: %x-%x-%x-%x-%x\n", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
 	for i := 0; i < len(pairs); i += 2 {
 		value(b, pairs[i], pairs[i+1])
 	}
