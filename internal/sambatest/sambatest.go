@@ -94,12 +94,7 @@ type Server struct {
 // the test fails.
 func Start(t testing.TB, c Config) *Server {
 	t.Helper()
-	for _, name := range []string{"samba", "samba-tool", "ldbmodify"} {
-		testservers.Find(t, name)
-	}
-	if os.Geteuid() != 0 {
-		testservers.Skip(t, "sambatest: the ports of Active Directory are root's")
-	}
+	required(t)
 	s := &Server{t: t, authority: testservers.NewAuthority(t)}
 	s.address = claimAddress(t)
 	s.dir = copyDomain(t, c, s.address)
@@ -112,6 +107,27 @@ func Start(t testing.TB, c Config) *Server {
 	})
 	s.must(s.start())
 	return s
+}
+
+// required skips the test where a domain cannot be made or run. A Samba that
+// only serves files has no modules for the database of a domain.
+func required(t testing.TB) {
+	t.Helper()
+	for _, name := range []string{"samba", "samba-tool", "ldbmodify"} {
+		testservers.Find(t, name)
+	}
+	var modules []string
+	for _, pattern := range []string{"/usr/lib/*/samba/ldb/samba_dsdb.so", "/usr/lib*/samba/ldb/samba_dsdb.so"} {
+		found, _ := filepath.Glob(pattern) // its one error is of the pattern
+		modules = append(modules, found...)
+	}
+	_, err := os.Stat("/usr/share/samba/setup/provision.ldif")
+	switch {
+	case len(modules) == 0 || err != nil:
+		testservers.Skip(t, "sambatest: Samba is installed without its domain controller")
+	case os.Geteuid() != 0:
+		testservers.Skip(t, "sambatest: the ports of Active Directory are root's")
+	}
 }
 
 // Password returns the password that the person has at first.

@@ -2,12 +2,19 @@
 # Installs the servers and clients that the tests run against, where they are
 # missing: as root on Debian by apt-get, elsewhere it prints what to install.
 # It starts no daemon and touches neither /etc/ldap nor a running service: the
-# tests start their own servers, as children, on free ports of 127.0.0.1.
+# tests start their own servers, as children, on loopback addresses.
 set -eu
 # The servers are in sbin, which is not on everybody's path.
 PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin"
 
 has() { command -v "$1" >/dev/null 2>&1; }
+
+# there tells whether one of the files exists; a pattern that matches none is
+# the name of none.
+there() {
+	for file; do [ ! -e "$file" ] || return 0; done
+	return 1
+}
 
 # Without these there is no run.
 needed=""
@@ -19,6 +26,15 @@ wanted=""
 has curl || wanted="$wanted curl"
 has slapd || wanted="$wanted slapd"
 has ldapsearch || wanted="$wanted ldap-utils"
+has dnsmasq || wanted="$wanted dnsmasq-base"
+# A domain controller. A Samba that only serves files has the program too, but
+# not the modules of its database and not what a domain is made of.
+has samba || wanted="$wanted samba-ad-dc winbind"
+has samba-tool || wanted="$wanted samba-common-bin"
+has ldbmodify || wanted="$wanted ldb-tools"
+there /usr/lib/*/samba/ldb/samba_dsdb.so /usr/lib*/samba/ldb/samba_dsdb.so || wanted="$wanted samba-dsdb-modules"
+there /usr/lib/*/samba/vfs/acl_xattr.so /usr/lib*/samba/vfs/acl_xattr.so || wanted="$wanted samba-vfs-modules"
+there /usr/share/samba/setup/provision.ldif || wanted="$wanted samba-ad-provision"
 # Node.js from elsewhere brings its own npm and conflicts with Debian's, so
 # Debian's come only where there is no npm at all.
 has npm || wanted="$wanted nodejs npm"
