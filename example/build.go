@@ -122,7 +122,7 @@ func (a *app) protect(s *site, o options, log *slog.Logger) error {
 	}
 	a.closers = append(a.closers, auth.Close)
 
-	s.gate = auth
+	s.gate, s.directory = auth, auth.Directory()
 	s.ready = newReadiness(dir, o.ldap.Timeout)
 	return nil
 }

@@ -186,6 +186,8 @@ func formAdmin(t *testing.T, p *program) {
 	a := p.do(t, call{method: "GET", path: "/secure/admin", user: "admin", password: "adminpass"})
 	a.is(t, 200)
 	a.contains(t, marker)
+	a.contains(t, strings.TrimPrefix(p.w.slapd.TLSURL(), "ldaps://")) // the node
+	a.contains(t, "<td>serves</td>")
 	for _, trick := range []string{"/secure/admin;", "/secure/admin;a=b", "/./secure/admin", "//secure/admin", "/%2e/secure/admin", "/secure/admin%3b", "/secure%2fadmin", "/x/../secure/admin"} {
 		if a := p.do(t, call{method: "GET", path: trick}); a.status == 200 || strings.Contains(a.body, marker) {
 			t.Errorf("%s reaches a protected page: %d", trick, a.status)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/formtoken"
 )
 
@@ -24,6 +26,7 @@ func parsePages() (*template.Template, error) {
 		"stamp":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"field":   func() string { return formtoken.FieldName },
+		"list":    func(names []string) string { return strings.Join(names, ", ") },
 	}).ParseFS(pageFiles, "pages/*.html")
 }
 
@@ -127,11 +130,17 @@ func (s *site) toIssue(w http.ResponseWriter, _ *http.Request, key, part string)
 type adminView struct {
 	Issues int
 	Group  string
+	Nodes  []directory.NodeState // of the directory, in the order of preference
+	Held   []directory.Held      // about whom they disagree
 }
 
 // admin shows the page of the administrators.
 func (s *site) admin(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "admin", "Administration", adminView{len(s.tracker.issues), s.adminGroup})
+	v := adminView{Issues: len(s.tracker.issues), Group: s.adminGroup}
+	if s.directory != nil {
+		v.Nodes, v.Held = s.directory.Nodes(), s.directory.Held()
+	}
+	s.render(w, r, http.StatusOK, "admin", "Administration", v)
 }
 
 // message answers with a page that says text.

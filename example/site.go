@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/seed-244866eb/gatehouse/directory"
 )
 
 // A gate is what the routes need of gatehouse. *middleware.Auth is one;
@@ -27,6 +29,7 @@ type site struct {
 	open       bool    // issues are shown to everybody: there is no login
 	base       baseURL // of -base-url
 	adminGroup string
+	directory  *directory.Directory // to show its state; nil where there is no login
 	ready      *readiness
 	log        *slog.Logger
 

@@ -60,6 +60,7 @@ func newTestSite(t testing.TB, args ...string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { auth.Close(); trust.Close() })
+	s.directory = auth.Directory()
 	s.gate, s.ready = auth, newReadiness(dir, o.ldap.Timeout)
 	return s
 }
