@@ -27,15 +27,17 @@
 // second connection), and one of those asked is the node that has supplied
 // what is known, or the preferred one. Until then it is held: the user has it
 // still. That ends when the nodes agree, and else after Config.Hold by the
-// word of the preferred node; while that one is down, after Config.StaleMax by
-// the word of the one in use. Groups that are gained count at once.
+// word of the preferred node, against which no other brings the group back;
+// while the preferred one is down, after Config.StaleMax by the word of the
+// one in use. Groups that are gained count at once.
 //
-// An entry that is gone or disabled, and a needed group that a login misses,
-// are confirmed in the same way. Nodes that disagree about an entry hold what
-// is known for the TTL; then the preferred node's word counts, and without it
-// the user is unknown, but no session ends. A needed group lets in when any
-// node shows it; it is missing for certain only when the preferred node was
-// heard.
+// An entry that is gone or disabled is confirmed in the same way. Only the
+// node in use and the preferred one can put it in doubt; that holds what is
+// known for the TTL, then the preferred node's word counts, and without it the
+// user is unknown, but no session ends.
+//
+// A needed group lets in when any node shows it. It is missing for certain
+// only when the preferred node was heard, and a second opinion.
 //
 // [Directory.Held] tells about whom nodes disagree, and Config.Lost who has
 // lost something.
@@ -75,8 +77,8 @@ type Config struct {
 	// Max is the most users whose groups are kept; beyond it one that was not
 	// used lately goes. Zero means 100,000.
 	Max int
-	// Timeout bounds one read of the groups, whoever waits for it. Zero means
-	// 5 seconds.
+	// Timeout bounds one read of the groups, whoever waits for it; opinions of
+	// further nodes get half of it together. Zero means 5 seconds.
 	Timeout time.Duration
 	// UpdateAtLogin says which logins read the groups. Zero means all.
 	UpdateAtLogin UpdateAtLogin
