@@ -15,10 +15,10 @@ import (
 // days, and its end is told of in the last five.
 var passwordSteps = []step{
 	{"a password that must be changed is changed at the login", func(t *testing.T, p *program) {
-		p.changesPassword(t, "reset", "Your password must be changed before you can log in.")
+		p.changesPassword(t, "reset", "pw-reset", "Your password must be changed before you can log in.")
 	}},
 	{"and one that has expired", func(t *testing.T, p *program) {
-		p.changesPassword(t, "expired", "Your password has expired.")
+		p.changesPassword(t, "expired", "pw-expired", "Your password has expired.")
 	}},
 	{"a program gets the answer of a wrong password, and nothing is counted", passwordREST},
 	{"a wrong password is told no state", passwordNoState},
@@ -71,11 +71,11 @@ func passwordLDIF() string {
 
 // changesPassword goes the way of a person from a page that needs a login
 // through the password page to that page.
-func (p *program) changesPassword(t *testing.T, user, text string) {
-	b := &browser{p: p}
+func (p *program) changesPassword(t *testing.T, user, password, text string) {
+	b, renewed := &browser{p: p}, password+"-new"
 	login := strings.TrimPrefix(b.location(t, b.get(t, "/issue/TEST-1")), p.context)
 	destination := b.get(t, login).tag("name", "os_destination")["value"]
-	page := b.post(t, login, "os_username", user, "os_password", "pw-"+user, "os_destination", destination)
+	page := b.post(t, login, "os_username", user, "os_password", password, "os_destination", destination)
 	page.is(t, 401, p.oauth(), "Set-Cookie:")
 	page.contains(t, text)
 	for _, name := range []string{"os_username", "os_password", "os_new_password", "os_new_password_confirm"} {
@@ -85,32 +85,32 @@ func (p *program) changesPassword(t *testing.T, user, text string) {
 	}
 	destination = page.tag("name", "os_destination")["value"]
 	change := func(new, confirm string) answer {
-		return b.post(t, "/login", "os_username", user, "os_password", "pw-"+user,
+		return b.post(t, "/login", "os_username", user, "os_password", password,
 			"os_new_password", new, "os_new_password_confirm", confirm, "os_destination", destination)
 	}
 	for _, tt := range []struct {
 		name, new, confirm, text string
 		status                   int
 	}{
-		{"not the same twice", "pw-" + user + "-1", "pw-" + user + "-2", "not typed the same twice", 400},
-		{"too short", "pw-x", "pw-x", "The new password is too short.", 401},
-		{"the old one", "pw-" + user, "pw-" + user, "The new password", 401},
+		{"not the same twice", password + "-1", password + "-2", "not typed the same twice", 400},
+		{"too short", "x", "x", "The new password is too short.", 401},
+		{"the old one", password, password, "The new password", 401},
 	} {
 		a := change(tt.new, tt.confirm)
 		a.is(t, tt.status, "Set-Cookie:")
 		a.contains(t, tt.text)
-		if strings.Contains(a.body, "pw-") {
+		if strings.Contains(a.body, password) {
 			t.Errorf("%s: the page holds a password", tt.name)
 		}
 	}
-	a := change("pw-"+user+"-new", "pw-"+user+"-new")
+	a := change(renewed, renewed)
 	a.is(t, 303, "X-Seraph-LoginReason: OK", "X-AUSERNAME: "+user)
 	if got := b.location(t, a); got != p.context+"/issue/TEST-1" {
 		t.Errorf("Location %q, want the page first asked for", got)
 	}
 	b.get(t, "/issue/TEST-1").is(t, 200, "X-AUSERNAME: "+user)
-	p.do(t, credentials(user, "pw-"+user)).is(t, 401)
-	p.do(t, credentials(user, "pw-"+user+"-new")).is(t, 200)
+	p.do(t, credentials(user, password)).is(t, 401)
+	p.do(t, credentials(user, renewed)).is(t, 200)
 }
 
 func passwordREST(t *testing.T, p *program) {

@@ -49,7 +49,7 @@ func start(t *testing.T, w *world, context string, extra ...string) *program {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	args := []string{"-addr", address, "-ldap", w.slapd.TLSURL(), "-ldap-ca", w.slapd.CAFile(),
+	args := []string{"-addr", address, "-ldap", w.url, "-ldap-ca", w.caFile,
 		"-ldap-timeout", ldapTimeout.String(), "-insecure-captcha-answers", p.answers}
 	if context != "" {
 		args = append(args, "-base-url", p.base)
@@ -109,7 +109,7 @@ func (p *program) stop(t *testing.T) {
 		t.Error("the log does not end with the stop")
 	}
 	// All passwords here, right and wrong, are spelled so.
-	for _, secret := range []string{"pw-", "fredpass", "pässwörd"} {
+	for _, secret := range []string{"pw-", "Pw-", "fredpass", "pässwörd"} {
 		if strings.Contains(p.log.String(), secret) {
 			t.Errorf("the log holds a password: %q", secret)
 		}

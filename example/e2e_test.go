@@ -29,6 +29,8 @@ func fresh() int { return 60 + 6*rounds() }
 // A world is what both runs of the program share.
 type world struct {
 	slapd  *slapdtest.Server
+	url    string // of the directory, and the file of its authority
+	caFile string
 	binary string
 	node   string // directory with the npm packages; "" until a step asks
 
@@ -80,12 +82,16 @@ func newWorld(t *testing.T) *world {
 
 func newWorldWith(t *testing.T, c slapdtest.Config) *world {
 	t.Helper()
-	w := &world{
-		slapd:  slapdtest.Start(t, c),
-		binary: filepath.Join(t.TempDir(), "example"),
+	slapd := slapdtest.Start(t, c)
+	w := newWorldOf(t, slapd.TLSURL(), slapd.CAFile())
+	w.slapd = slapd
+	return w
+}
 
-		cleanup: t.Cleanup,
-	}
+// newWorldOf returns a world around the directory at url.
+func newWorldOf(t *testing.T, url, caFile string) *world {
+	t.Helper()
+	w := &world{url: url, caFile: caFile, binary: filepath.Join(t.TempDir(), "example"), cleanup: t.Cleanup}
 	build := exec.Command("go", "build", "-o", w.binary, ".")
 	if raceEnabled {
 		build = exec.Command("go", "build", "-race", "-o", w.binary, ".")
