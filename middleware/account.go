@@ -44,13 +44,13 @@ func (a *Auth) change(ctx context.Context, c Credentials, e directory.Entry, res
 	if len(c.NewPassword) > maxPassword {
 		return e, &directory.PasswordError{Fault: directory.PasswordRefused, Detail: "too long"} // it would never be accepted here
 	}
-	err := a.directory.ChangePassword(ctx, e, c.Password, c.NewPassword)
+	_, err := settled(e, a.directory.ChangePassword(ctx, e, c.Password, c.NewPassword))
 	a.proofs.forget(res.Subject) // also after an error: the answer alone may be lost
 	if err != nil {
 		return e, err
 	}
 	res.PasswordChanged = true
-	verified, err := a.directory.Verify(ctx, e, c.NewPassword)
+	verified, err := settled(a.directory.Verify(ctx, e, c.NewPassword))
 	switch {
 	case err == nil:
 		a.proofs.forget(attempts.Fold(verified.Name)) // which only Verify may know

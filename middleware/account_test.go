@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -274,7 +275,7 @@ func TestNewPasswordsThatTheDirectoryRefuses(t *testing.T) {
 		{"too young", &directory.PasswordError{Fault: directory.PasswordTooYoung}, 401, true, "The password was changed too recently"},
 		{"for no reason", &directory.PasswordError{Fault: directory.PasswordRefused}, 401, true, "The new password is not acceptable."},
 		{"nobody may", directory.ErrNoPasswordChange, 401, false, "Your password cannot be changed here."},
-		{"no answer", directory.ErrUnavailable, 503, true, "not available"},
+		{"no answer", directory.ErrUnavailable, 503, false, "the new one is valid already"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, a := newAccounts(t, directory.PasswordMustChange, false)
@@ -405,6 +406,33 @@ func TestCredentialsPrintNoPassword(t *testing.T) {
 			t.Errorf("%s prints %s", format, s)
 		}
 	}
+}
+
+// TestNoVerdictWinsOverANo that it is joined with.
+func TestNoVerdictWinsOverANo(t *testing.T) {
+	for _, no := range []error{directory.ErrBadCredentials, &directory.AccountError{State: directory.AccountLocked}, &directory.AccountError{State: directory.PasswordExpired, PasswordRight: true}} {
+		w := newWorld(t, func(c *middleware.Config) { c.Directory = undecided{c.Directory, no} })
+		for range 4 { // more than failures are allowed
+			for _, rec := range []*httptest.ResponseRecorder{w.rest("alice", "right"), w.form("alice", "right"), w.change("alice", "right", "new", "new")} {
+				if rec.Code != 503 || reason(rec) != "" || isPasswordPage(rec.Body.String()) {
+					t.Errorf("%v: %d %q %s", no, rec.Code, reason(rec), rec.Body)
+				}
+			}
+		}
+		if s, err := w.auth.Attempts().Status(t.Context(), "alice", hereAddr); err != nil || s.FailedLogins != 0 {
+			t.Errorf("%v: counted %+v, %v", no, s, err)
+		}
+	}
+}
+
+// undecided is a directory that says no, and that it does not know.
+type undecided struct {
+	directory.Source
+	no error
+}
+
+func (u undecided) Verify(context.Context, directory.Entry, string) (directory.Entry, error) {
+	return directory.Entry{}, errors.Join(u.no, directory.ErrUnavailable)
 }
 
 // TestRightPasswordUsesUpNoAddress: many people behind one address come back

@@ -215,7 +215,7 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	if findErr != nil {
 		e = directory.Entry{} // the same bind as for a known name
 	}
-	verified, err := a.directory.Verify(ctx, e, c.Password)
+	verified, err := settled(a.directory.Verify(ctx, e, c.Password))
 	switch nobody := findErr != nil; {
 	case errors.Is(err, directory.ErrNoUser), nobody && (err == nil || errors.Is(err, directory.ErrBadCredentials)):
 		// Gone since it was found; or what a source says of nobody, even yes.
@@ -237,6 +237,15 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 		return nil, attempts.SucceededUnknown, ErrAccessDenied
 	}
 	return user, attempts.Succeeded, nil
+}
+
+// settled returns what a source has said of a password. No verdict wins over a
+// no that it is joined with, and with %v it is nothing else any longer.
+func settled(e directory.Entry, err error) (directory.Entry, error) {
+	if errors.Is(err, directory.ErrUnavailable) && errors.Is(err, directory.ErrBadCredentials) {
+		err = fmt.Errorf("%w: %v", directory.ErrUnavailable, err)
+	}
+	return e, err
 }
 
 // noVerdict takes back what the header says about a verdict that was not

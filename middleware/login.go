@@ -165,6 +165,8 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 	switch changing := c.NewPassword != ""; {
 	case res.PasswordChanged:
 		f.Message = "Your password was changed. " + f.Message
+	case changing && errors.Is(err, directory.ErrUnavailable): // the answer alone may be lost
+		f.Message += " If the old password is refused then, the new one is valid already."
 	case changing && !errors.Is(err, directory.ErrNoPasswordChange):
 		page = a.passwordPage
 	case mayChange(err) && a.changer:
@@ -247,7 +249,7 @@ func (a *Auth) challengeDue(res Accepted, err error) bool {
 }
 
 // message is what a person is told; it tells a guesser nothing more than the
-// status does.
+// status does, unless the guess was right.
 func message(err error) string {
 	var fault *directory.PasswordError
 	switch state := passwordRight(err); {
