@@ -65,8 +65,9 @@ type Config struct {
 
 	// Domains are names that may stand before or behind a user's: with CORP
 	// and corp.example.org in it, CORP\ann and ann@corp.example.org are ann, in
-	// any case, unless an entry has that whole name. Empty means none; in ad
-	// the domain's name in DNS and its short one, read with the first call.
+	// any case, unless an entry has that whole name (which a UserDNTemplate
+	// does not look for). Empty means none; in ad the domain's name in DNS and
+	// its short one, read with the first call.
 	Domains []string
 
 	// UserFilter finds a user by the name put in place of each %s. Empty means
@@ -91,7 +92,8 @@ type Config struct {
 	// change that was made before it was loaded, so false, the zero value,
 	// searches the groups; but in 389ds and freeipa it means true, as long as
 	// there is no GroupFilter. The values are the direct groups, in 389ds and
-	// freeipa all.
+	// freeipa all. The name of a group must stand in its DN, or the groups are
+	// searched after all: in ad set GroupNameAttribute to cn.
 	MemberOf bool
 
 	// Nested says how groups of groups are found: "off"; "recursive", a search

@@ -113,7 +113,7 @@ func (d *Dir) domains(ctx context.Context, n *node, root *ldap.Entry, run runner
 	request := d.request(ctx, partitions, filter, []string{"nETBIOSName"})
 	request.SizeLimit = 2
 	result, err := d.search(ctx, n, request, run)
-	if err != nil {
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject) {
 		return nil, err
 	}
 	names := []string{domain}

@@ -20,6 +20,9 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 		return directory.Entry{}, err
 	}
 	if d.config.UserDNTemplate != "" {
+		if typed := parseName(name, d.config.Domains); typed.short != "" {
+			name = typed.short
+		}
 		dn := expandDN(d.config.UserDNTemplate, name)
 		return directory.Entry{ID: dn, Name: name, DN: dn}, nil
 	}
@@ -50,7 +53,7 @@ func (d *Dir) find(ctx context.Context, n *node, name string) (directory.Entry, 
 	if err != nil {
 		return directory.Entry{}, err
 	}
-	typed := s.parseName(name)
+	typed := parseName(name, s.domains)
 	request := d.request(ctx, s.userBase, s.filter(typed), s.userAttributes())
 	e, err := d.findOne(ctx, n, s, request)
 	if errors.Is(err, errSeveral) && typed.short != "" {

@@ -178,8 +178,8 @@ func TestGroupsOfEveryKind(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{People: []slapdtest.Person{{Name: "Ann", DisplayName: "Ann Ä.", Groups: []string{"staff"}}}})
-	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s," + slapdtest.PeopleDN})
-	e, g, err := login(t.Context(), d, "ANN", "pw-Ann")
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s," + slapdtest.PeopleDN, Domains: []string{"corp"}})
+	e, g, err := login(t.Context(), d, `CORP\ANN`, "pw-Ann")
 	if err != nil || e.Name != "Ann" || e.DisplayName != "Ann Ä." || !slices.Equal(g.Names, []string{"staff"}) {
 		t.Fatalf("%+v, %v, %v", e, g, err)
 	}

@@ -14,11 +14,11 @@ type typedName struct {
 	short string // empty: there is no such domain
 }
 
-// parseName takes the configured domain from DOMAIN\name and name@domain. In
+// parseName takes one of the domains from DOMAIN\name and name@domain. In
 // every other domain the name stays whole: another company's ann is not ours.
-func (s *schema) parseName(name string) typedName {
+func parseName(name string, domains []string) typedName {
 	ours := func(domain string) bool {
-		return slices.ContainsFunc(s.domains, func(d string) bool { return strings.EqualFold(d, domain) })
+		return slices.ContainsFunc(domains, func(d string) bool { return strings.EqualFold(d, domain) })
 	}
 	t := typedName{whole: name}
 	if domain, user, ok := strings.Cut(name, `\`); ok && ours(domain) {

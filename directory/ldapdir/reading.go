@@ -139,7 +139,9 @@ func (r *reading) search(ctx context.Context, base, filter string, attributes ..
 	request.SizeLimit = maxGroups
 	result, err := r.dir.search(ctx, r.node, request, r.run)
 	if hasCode(err, ldap.LDAPResultSizeLimitExceeded) && len(result.Entries) < maxGroups {
-		result, err = r.dir.paged(ctx, r.node, request)
+		if result, err = r.dir.paged(ctx, r.node, request); err != nil {
+			return nil, err
+		}
 	}
 	return r.complete(ctx, request, result, err)
 }

@@ -148,11 +148,11 @@ func (c Config) ipaBase(base, container string) string {
 
 // loginFilter returns a filter with %s for the name.
 func loginFilter(classes string, attributes []string) string {
-	var any strings.Builder
+	var terms strings.Builder
 	for _, a := range attributes {
-		any.WriteString("(" + a + "=%s)")
+		terms.WriteString("(" + a + "=%s)")
 	}
-	filter := any.String()
+	filter := terms.String()
 	if len(attributes) > 1 {
 		filter = "(|" + filter + ")"
 	}
