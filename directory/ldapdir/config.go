@@ -115,8 +115,9 @@ type Config struct {
 	// where a search from the root always has three of no interest.
 	FollowReferrals bool
 	// ReferralHosts are the names of the hosts that are followed to and get
-	// the password of the service account, over TLS as the URLs have it. A
-	// reference to another is an error, in ad passed over.
+	// the password of the service account, over TLS as the URLs have it. Their
+	// addresses are looked up whenever they are needed, within the time of the
+	// call. A reference to another host is an error, in ad passed over.
 	ReferralHosts []string
 
 	// RootCAs are the authorities that servers' certificates must come from.

@@ -1,7 +1,9 @@
 package ldapdir
 
 import (
+	"context"
 	"encoding/hex"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +122,46 @@ func TestRanges(t *testing.T) {
 		if ok != tt.ok || ok && (from != tt.from || last != tt.last) {
 			t.Errorf("%s of %d values: %d, %v, %v", tt.option, tt.values, from, last, ok)
 		}
+	}
+}
+
+// A server that leaves values out, or sends some again, is no server of all of
+// them.
+func TestValuesInRanges(t *testing.T) {
+	type part struct {
+		name   string
+		values []string
+	}
+	for _, tt := range []struct {
+		name  string
+		parts []part // one a read, the first came with the entry
+		want  string // empty: an error
+	}{
+		{"without ranges", []part{{"memberOf", []string{"a", "b"}}}, "a b"},
+		{"one range", []part{{"memberOf;range=0-*", []string{"a", "b"}}}, "a b"},
+		{"three", []part{{"memberOf;range=0-1", []string{"a", "b"}}, {"memberof;range=2-3", []string{"c", "d"}}, {"memberOf;range=4-*", []string{"e"}}}, "a b c d e"},
+		{"the first is missing", []part{{"memberOf;range=1-*", []string{"b"}}}, ""},
+		{"the second is missing", []part{{"memberOf;range=0-0", []string{"a"}}, {"cn", []string{"x"}}}, ""},
+		{"one is left out", []part{{"memberOf;range=0-0", []string{"a"}}, {"memberOf;range=2-*", []string{"c"}}}, ""},
+		{"the first again", []part{{"memberOf;range=0-0", []string{"a"}}, {"memberOf;range=0-0", []string{"a"}}}, ""},
+		{"nothing more, and no end", []part{{"memberOf;range=0-0", []string{"a"}}, {"memberOf;range=1-*", nil}}, ""},
+		{"fewer than it says", []part{{"memberOf;range=0-0", []string{"a"}}, {"memberOf;range=1-2", []string{"b"}}}, ""},
+		{"without the range that was asked for", []part{{"memberOf;range=0-0", []string{"a"}}, {"memberOf", []string{"b"}}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &Dir{log: slog.New(slog.DiscardHandler)}
+			reads := 0
+			run := func(_ context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+				reads++
+				p := tt.parts[reads]
+				return &ldap.SearchResult{Entries: []*ldap.Entry{ldap.NewEntry(r.BaseDN, map[string][]string{p.name: p.values})}}, nil
+			}
+			first := ldap.NewEntry("cn=x", map[string][]string{tt.parts[0].name: tt.parts[0].values})
+			got, err := d.values(t.Context(), &node{}, first, "memberOf", run)
+			if strings.Join(got, " ") != tt.want || (err == nil) != (tt.want != "") || err == nil && reads != len(tt.parts)-1 {
+				t.Errorf("%q, want %q, %v", got, tt.want, err)
+			}
+		})
 	}
 }
 

@@ -71,6 +71,7 @@ func TestNestedGroups(t *testing.T) {
 		{"a level too deep", ldapdir.Config{Nested: "recursive", NestedDepth: 2}, "ann", nil, 3},
 		{"no group, no search for its groups", ldapdir.Config{Nested: "recursive"}, "loner", []string{}, 1},
 		{"own filter, on all levels", ldapdir.Config{Nested: "recursive", GroupFilter: "(&(!(cn=unique))(member=%d))"}, "ann", []string{"inner", "mid", "outer"}, 4},
+		{"own filter, in which a group has no user name", ldapdir.Config{Nested: "recursive", GroupFilter: "(|(member=%d)(memberUid=%s))"}, "ann", []string{"inner", "mid", "outer"}, 4},
 		{"other names of groups", ldapdir.Config{Nested: "recursive", GroupNameAttribute: "entryDN"}, "bob", []string{groupDN("others")}, 2},
 		{"eleven levels are more than ten", ldapdir.Config{Nested: "recursive"}, "carl", nil, 11},
 		{"and as many as are allowed", ldapdir.Config{Nested: "recursive", NestedDepth: 11}, "carl", chainNames(11), 12},

@@ -180,5 +180,9 @@ func (r *reading) endpoint(u *url.URL) (endpoint, error) {
 	case s.tls != nil && n.tls != nil:
 		s.tls.Certificates = n.tls.Certificates
 	}
-	return endpoint{server: s, name: s.url, address: net.JoinHostPort(s.host, s.port)}, nil
+	host := s.host
+	if s.loopback && net.ParseIP(host) == nil {
+		host = "127.0.0.1" // whatever the name means to a resolver
+	}
+	return endpoint{server: s, name: s.url, address: net.JoinHostPort(host, s.port)}, nil
 }
