@@ -99,9 +99,10 @@ type Config struct {
 	// Nested says how groups of groups are found: "off"; "recursive", a search
 	// for each level; in Active Directory also "in-chain", one search in which
 	// the server goes through the levels, and "token-groups", the list that
-	// the server makes for its own use, of security groups alone. Empty means
-	// off; in ad token-groups unless GroupFilter or MemberOf is set; in 389ds
-	// and freeipa recursive where memberOf, which has them, is empty.
+	// the server makes for its own use: of security groups alone, and whole at
+	// a domain controller but not at a global catalog. Empty means off; in ad
+	// token-groups unless GroupFilter or MemberOf is set; in 389ds and freeipa
+	// recursive where memberOf, which has them, is empty.
 	Nested string
 
 	// NestedDepth is how many levels of groups "recursive" goes through. A

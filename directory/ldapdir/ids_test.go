@@ -3,6 +3,7 @@ package ldapdir
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -94,7 +95,9 @@ func FuzzRange(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, option string, values int) {
 		from, last, ok := parseRange(option, values)
-		if ok && (from < 0 || !last && values < 1) || !ok && (from != 0 && last) {
+		var low, high int
+		fmt.Sscanf(strings.ToLower(option), "range=%d-%d", &low, &high)
+		if ok && (from < 0 || from != low || !last && high-low+1 != values) {
 			t.Errorf("%q of %d values: %d, %v", option, values, from, last)
 		}
 	})

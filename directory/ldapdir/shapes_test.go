@@ -108,6 +108,37 @@ func TestLimitsOfActiveDirectory(t *testing.T) {
 	})
 }
 
+// The names of the domain are those that the configuration lists. Where it may
+// not be read there is only the one in DNS; where it cannot, there is no
+// verdict.
+func TestDomainsOfActiveDirectory(t *testing.T) {
+	_, whole, _, _ := adShape(t, 1)
+	entries, _, _ := adEntries(1)
+	hidden := serve(t, ldapserver.Config{ActiveDirectory: true,
+		Entries: slices.DeleteFunc(entries, func(e ldapserver.Entry) bool { return e.Attributes["nCName"] != nil }),
+		RootDSE: ldapserver.RootDSE(ldapserver.ActiveDirectory, "DC=ad,DC=example,DC=test", "dc1.ad.example.test")})
+	dnsOnly := whole
+	dnsOnly.URLs = []string{hidden.URL()}
+	anonymous := whole
+	anonymous.BindDN, anonymous.BindPassword = "", ""
+	for _, tt := range []struct {
+		name   string
+		config ldapdir.Config
+		want   map[string]error
+	}{
+		{"both", whole, map[string]error{"ann": nil, `ad\ANN`: nil, "Ann@AD.example.test": nil, `other\ann`: directory.ErrNoUser}},
+		{"DNS", dnsOnly, map[string]error{"ann": nil, `ad\ANN`: directory.ErrNoUser, `ad.example.test\ann`: nil}},
+		{"nothing without a bind", anonymous, map[string]error{"ann": directory.ErrUnavailable}},
+	} {
+		d := open(t, tt.config)
+		for typed, want := range tt.want {
+			if e, err := d.Find(t.Context(), typed); !errors.Is(err, want) || want == nil && e.Name != "ann" {
+				t.Errorf("%s: %q is %q, %v, want %v", tt.name, typed, e.Name, err, want)
+			}
+		}
+	}
+}
+
 // A constructed attribute that is not shown, and SIDs that are none, are no
 // list of groups.
 func TestTokenGroupsThatAreNone(t *testing.T) {
