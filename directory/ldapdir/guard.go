@@ -10,14 +10,25 @@ import (
 	"time"
 )
 
-// What one answer may cost. A group search of 5,000 groups stays below.
+// What one answer may cost, by what the library was seen to use: a message that
+// it decodes has a copy of each byte on each level and a packet for each
+// element, and a few are on the way from its reader to its caller at any time;
+// of what has arrived there it keeps two copies. Searches that find maxGroups
+// groups with DNs of 150 bytes stay below, and so does an entry with as many
+// values of memberOf.
 const (
-	maxMessage   = 2 << 20  // bytes of one LDAP message
-	maxAnswer    = 16 << 20 // bytes of all messages of one answer, elements included
-	elementCost  = 256      // bytes that the decoder keeps for an element, however short
-	maxDepth     = 16       // of nested elements; LDAP answers need 6
-	maxIntBytes  = 4        // of INTEGER and ENUMERATED: RFC 4511 has no greater one
-	unsolicited  = 0        // message ID of a notification, RFC 4511 section 4.4
+	maxMessage   = 1 << 20 // bytes of one LDAP message: 4,096 long memberOf values
+	onTheWay     = 4       // messages
+	maxDecoding  = 9 << 20 // bytes of memory for these
+	decodeByte   = 8       // of these for a byte
+	decodeItem   = 512     // and for an element, however short
+	maxAnswer    = 8 << 20 // bytes of memory for what is kept of one answer
+	keepByte     = 3       // of these for a byte
+	keepItem     = 96      // and for an element
+	maxKept      = 1 << 20 // bytes of names that one call collects from several answers
+	maxDepth     = 16      // of nested elements; LDAP answers need 6
+	maxIntBytes  = 4       // of INTEGER and ENUMERATED: RFC 4511 has no greater one
+	unsolicited  = 0       // message ID of a notification, RFC 4511 section 4.4
 	tagBind      = 0x60
 	tagUnbind    = 0x42
 	tagSearch    = 0x63
@@ -52,6 +63,8 @@ type guard struct {
 
 	mu      sync.Mutex
 	pending map[int64]*question
+	pages   bool   // all answers from here on are kept, and bounded, as one
+	cost    int    // of these
 	said    policy // with the last answer other than to a search
 
 	message []byte // checked, not yet handed out
@@ -61,6 +74,18 @@ type guard struct {
 type question struct {
 	tag  byte
 	cost int
+	last [onTheWay]int // what the last messages of the answer cost to decode
+	n    int           // messages
+}
+
+// decoding adds a message and returns what it costs with those before it.
+func (q *question) decoding(cost int) (all int) {
+	q.last[q.n%onTheWay] = cost
+	q.n++
+	for _, c := range q.last {
+		all += c
+	}
+	return all
 }
 
 func newGuard(c net.Conn, writeTimeout time.Duration) *guard {
@@ -114,7 +139,7 @@ func (g *guard) Read(p []byte) (int, error) {
 // admit decides whether the message answers a pending question, books it, and
 // returns what the library gets of it.
 func (g *guard) admit(message []byte) ([]byte, error) {
-	id, tag, elements, err := inspect(message)
+	id, tag, _, err := inspect(message)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +147,10 @@ func (g *guard) admit(message []byte) ([]byte, error) {
 		return nil, errNotice
 	}
 	bare, controls, err := parts(message)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := walk(bare, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +167,7 @@ func (g *guard) admit(message []byte) ([]byte, error) {
 	if final {
 		delete(g.pending, id)
 	}
-	if q.cost += len(message) + elements*elementCost; q.cost > maxAnswer {
+	if !g.book(q, len(bare), elements) {
 		return nil, errTooLarge
 	}
 	if q.tag == tagSearch {
@@ -146,6 +175,24 @@ func (g *guard) admit(message []byte) ([]byte, error) {
 	}
 	g.said = policyOf(controls)
 	return bare, nil
+}
+
+// book adds a message to the answer, and reports whether that may cost so
+// much. The caller holds mu.
+func (g *guard) book(q *question, size, elements int) bool {
+	cost := &q.cost
+	if g.pages {
+		cost = &g.cost
+	}
+	*cost += size*keepByte + elements*keepItem
+	return *cost <= maxAnswer && q.decoding(size*decodeByte+elements*decodeItem) <= maxDecoding
+}
+
+// keepPages bounds all answers from here on together.
+func (g *guard) keepPages() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pages = true
 }
 
 // policy returns what came with the last answer other than to a search.

@@ -127,7 +127,7 @@ func TestGuardBoundsAnAnswer(t *testing.T) {
 	if !errors.Is(err, errTooLarge) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	if cost := len(got) / len(entry) * (len(entry) + 63*elementCost); cost > maxAnswer {
+	if cost := len(got) / len(entry) * (len(entry)*keepByte + 63*keepItem); cost > maxAnswer {
 		t.Errorf("an answer that costs %d was let through", cost)
 	}
 }

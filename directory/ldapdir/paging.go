@@ -20,6 +20,7 @@ func (d *Dir) paged(ctx context.Context, n *node, request *ldap.SearchRequest) (
 		return nil, err
 	}
 	defer c.close()
+	c.guard.keepPages()
 	control := ldap.NewControlPaging(pageSize)
 	page := *request
 	page.Controls = []ldap.Control{control}

@@ -20,9 +20,12 @@ func (d *Dir) values(ctx context.Context, n *node, e *ldap.Entry, attribute stri
 	if part.from != 0 {
 		return nil, badAnswer("the values of %s begin with number %d", attribute, part.from)
 	}
-	all := part.values
+	all, size := part.values, 0
 	for !part.last {
-		if len(all) > maxGroups {
+		for _, v := range part.values {
+			size += len(v)
+		}
+		if len(all) > maxGroups || size > maxKept {
 			return nil, ldap.ErrSizeLimitExceeded
 		}
 		next := fmt.Sprintf("%s;range=%d-*", attribute, len(all))

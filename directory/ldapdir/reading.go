@@ -21,6 +21,7 @@ type reading struct {
 	names []string
 	seen  map[string]bool // the DNs of the groups in names, in lower case
 	level []string        // the DNs of those that the last step has added
+	size  int             // bytes of names and DNs
 }
 
 // read fills names.
@@ -118,7 +119,7 @@ func (r *reading) add(ctx context.Context, filter string) error {
 		}
 		r.addOne(g.DN, name)
 	}
-	if len(r.names) > maxGroups {
+	if len(r.names) > maxGroups || r.size > maxKept {
 		return ldap.ErrSizeLimitExceeded
 	}
 	return nil
@@ -128,6 +129,7 @@ func (r *reading) addOne(dn, name string) {
 	key := strings.ToLower(dn)
 	if !r.seen[key] {
 		r.seen[key] = true
+		r.size += len(name) + len(dn)
 		r.names, r.level = append(r.names, name), append(r.level, dn)
 	}
 }

@@ -217,8 +217,11 @@ func (c *conn) ready(ctx context.Context, m *message, op Op) (*Fault, bool) {
 	case f.Hangup:
 		c.drop()
 		return nil, false
-	case len(f.Raw) > 0:
-		c.send(f.Raw)
+	}
+	if raw := f.raw(op, m.id); len(raw) > 0 {
+		for c.send(raw) && f.Repeat && ctx.Err() == nil {
+			raw = f.raw(op, m.id)
+		}
 		return nil, false
 	}
 	if unknownCritical(m.controls) {

@@ -42,6 +42,13 @@ type Fault struct {
 	Hangup bool
 	// Raw is sent in place of an answer: garbage, a length of 2^31.
 	Raw []byte
+	// Answer returns what is sent in place of an answer to the message with
+	// the ID, or nil for the usual one: what fits the question and is hostile
+	// all the same. It may be called from several goroutines.
+	Answer func(op Op, id int64) []byte
+	// Repeat sends Raw, or what Answer returns each time, until the client
+	// leaves.
+	Repeat bool
 	// Endless sends the first entry that a search finds again and again until
 	// the client leaves.
 	Endless bool
@@ -60,6 +67,14 @@ func (s *Server) SetFault(f Fault) {
 	f.Results = maps.Clone(f.Results)
 	old := s.fault.Swap(&faultState{Fault: f, changed: make(chan struct{})})
 	close(old.changed)
+}
+
+// raw returns the bytes that are sent in place of an answer, if any are.
+func (f *Fault) raw(op Op, id int64) []byte {
+	if f.Answer == nil {
+		return f.Raw
+	}
+	return f.Answer(op, id)
 }
 
 // A faultState is the fault in force until changed is closed.

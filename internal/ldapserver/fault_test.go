@@ -164,6 +164,31 @@ func TestFaultEndless(t *testing.T) {
 	}
 }
 
+// A hostile answer has the ID of the question, and the one before it is as
+// ever.
+func TestFaultAnswer(t *testing.T) {
+	s := start(t, Config{Entries: testEntries()})
+	c := dial(t, s.URL())
+	s.SetFault(Fault{Repeat: true, Answer: func(op Op, id int64) []byte {
+		if op != OpSearch {
+			return nil
+		}
+		return encodeReference(id, []string{"ldap://192.0.2.1/"})
+	}})
+	if err := c.Bind(fredDN, fredPass); err != nil {
+		t.Error("bind:", err)
+	}
+	n := 0
+	for r := c.SearchAsync(t.Context(), searchFor("(uid=fred)"), 0); r.Next() && n < 10_000; n++ {
+		if r.Referral() == "" {
+			t.Fatal("another answer")
+		}
+	}
+	if n < 10_000 {
+		t.Errorf("%d references; want no end of them", n)
+	}
+}
+
 func TestDropConnections(t *testing.T) {
 	s := start(t, Config{Entries: testEntries()})
 	c := dial(t, s.URL())
