@@ -1,6 +1,7 @@
 package ldapdir
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // What one answer may cost, by what the library was seen to use: a message that
@@ -68,6 +71,7 @@ type guard struct {
 	said    policy // with the last answer other than to a search
 
 	message []byte // checked, not yet handed out
+	ended   error  // after message
 }
 
 // A question is a request without its final answer.
@@ -123,17 +127,70 @@ func (g *guard) Write(p []byte) (int, error) {
 // trusted after it.
 func (g *guard) Read(p []byte) (int, error) {
 	if len(g.message) == 0 {
-		message, err := readMessage(g.Conn)
-		if err != nil {
-			return 0, err
+		if g.ended == nil {
+			g.ended = g.next()
 		}
-		if g.message, err = g.admit(message); err != nil {
-			return 0, err
+		if len(g.message) == 0 {
+			return 0, g.ended
 		}
 	}
 	n := copy(p, g.message)
 	g.message = g.message[n:]
 	return n, nil
+}
+
+// next reads and checks a message. One that is too large is the last. Of a
+// search that alone has failed by it, with a result: whoever may write into an
+// entry of their own must not take the node away from everybody by its size.
+// The other searches on the connection are repeated on a new one.
+func (g *guard) next() error {
+	message, err := readMessage(g.Conn)
+	var id int64
+	switch {
+	case err == nil:
+		id, _, _, _ = inspect(message)
+		message, err = g.admit(message)
+	case errors.Is(err, errTooLarge):
+		id = readID(g.Conn)
+	}
+	if errors.Is(err, errTooLarge) {
+		g.message = g.giveUp(id)
+		return err
+	}
+	g.message = message
+	return err
+}
+
+// giveUp returns the end of the search, as a server would send it that has a
+// limit of its own; nothing for what is no search.
+func (g *guard) giveUp(id int64) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.pending[id]
+	if q == nil || q.tag != tagSearch {
+		return nil
+	}
+	delete(g.pending, id)
+	number := binary.BigEndian.AppendUint32(nil, uint32(id)) // maxIntBytes
+	done := wrap(tagDone, []byte{0x0a, 1, ldap.LDAPResultAdminLimitExceeded, 4, 0}, wrap(0x04, []byte(errTooLarge.Error())))
+	return sequence(wrap(0x02, number), done)
+}
+
+// readID returns the ID of a message whose header has been read, or 0, which
+// no question has.
+func readID(r io.Reader) (id int64) {
+	head := make([]byte, 2, 2+maxIntBytes)
+	if _, err := io.ReadFull(r, head); err != nil || head[0] != 0x02 || head[1] > maxIntBytes {
+		return 0
+	}
+	number := head[2 : 2+head[1]]
+	if _, err := io.ReadFull(r, number); err != nil {
+		return 0
+	}
+	for _, b := range number {
+		id = id<<8 | int64(b)
+	}
+	return id
 }
 
 // admit decides whether the message answers a pending question, books it, and
@@ -164,11 +221,11 @@ func (g *guard) admit(message []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("answer %#x to request %#x", tag, q.tag)
 	}
-	if final {
-		delete(g.pending, id)
-	}
 	if !g.book(q, len(bare), elements) {
 		return nil, errTooLarge
+	}
+	if final {
+		delete(g.pending, id)
 	}
 	if q.tag == tagSearch {
 		return pagingOnly(bare, controls)

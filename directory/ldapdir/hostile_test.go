@@ -209,6 +209,41 @@ func TestHostileServer(t *testing.T) {
 	}
 }
 
+// Whoever writes too much into an entry of their own does not take the server
+// away from the others: neither from those who come later, nor from those whose
+// searches share the connection.
+func TestLargeEntryIsItsOwnProblem(t *testing.T) {
+	entries := append([]ldapserver.Entry{
+		{DN: "uid=one,ou=people,dc=example,dc=org", Attributes: map[string][]string{"objectClass": {"inetOrgPerson"}, "mail": {strings.Repeat("x", 3<<20)}}},
+		{DN: "uid=many,ou=people,dc=example,dc=org", Attributes: map[string][]string{"objectClass": {"inetOrgPerson"}, "mail": strings.Split(strings.Repeat("x", 100_000), "")}},
+	}, annEntries...)
+	s := serve(t, ldapserver.Config{Entries: entries})
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, SearchConns: 1})
+	if _, _, err := login(t.Context(), d, "ann", "geheim"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		for _, name := range []string{"one", "many"} {
+			_, err := d.Find(t.Context(), name)
+			mustBeUnavailable(t, name, err)
+			if err != nil && !strings.Contains(err.Error(), "exceeds its limit") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := d.Find(t.Context(), "ann"); err != nil {
+				t.Errorf("after %s, %d: %v", name, i, err)
+			}
+		}
+		wg.Go(func() { d.Find(t.Context(), "one") })
+		wg.Go(func() {
+			if _, err := d.Find(t.Context(), "ann"); err != nil {
+				t.Errorf("beside one, %d: %v", i, err)
+			}
+		})
+		wg.Wait()
+	}
+}
+
 // A server that says yes to every password lets in nobody whom it does not
 // know, and one that says yes in words that do not fit the question nobody at
 // all.

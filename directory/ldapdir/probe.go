@@ -78,8 +78,9 @@ func (d *Dir) checkNode(n *node) {
 	took := time.Since(began)
 	d.report(ctx, Operation{Kind: "probe", Server: n.name, BaseDN: d.probeBase(), Took: took, Err: err})
 	v := judge(err, true)
-	if hasCode(err, ldap.LDAPResultNoSuchObject) {
-		// A server without its data, as while it is loaded, knows nobody.
+	if hasCode(err, ldap.LDAPResultNoSuchObject) || hasCode(err, ldap.LDAPResultAdminLimitExceeded) {
+		// A server without its data, as while it is loaded, knows nobody. One
+		// that has too much to say about one name floods every search.
 		v = failing
 	}
 	back, failed := n.endCheck(v, err, took)
