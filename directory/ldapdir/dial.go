@@ -59,11 +59,12 @@ func (e endpoint) secure(ctx context.Context, raw net.Conn, report func(Operatio
 	c := tls.Client(raw, e.tls)
 	err := c.HandshakeContext(ctx)
 	state := c.ConnectionState()
-	detail := "for the name " + e.tls.ServerName
+	o := Operation{Kind: "tls", Server: e.name, Detail: "for the name " + e.tls.ServerName, Took: time.Since(began), Err: err}
 	if err == nil {
-		detail = tls.VersionName(state.Version) + " " + detail
+		o.Detail = tls.VersionName(state.Version) + " " + o.Detail
+		o.TLS = &state
 	}
-	report(Operation{Kind: "tls", Server: e.name, Detail: detail, Took: time.Since(began), Err: err})
+	report(o)
 	if err != nil {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}

@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -33,6 +34,11 @@ type Operation struct {
 	Results int // entries
 	Took    time.Duration
 	Err     error // of a bind: nil, a refusal, or no verdict
+
+	// TLS is what was agreed, with which certificate, of a tls that went well.
+	// Where the certificate did not hold, Err wraps a
+	// [*tls.CertificateVerificationError], which has it.
+	TLS *tls.ConnectionState
 }
 
 type traceKey struct{}
