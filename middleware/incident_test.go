@@ -125,7 +125,7 @@ func (in *incident) open(t *testing.T) *middleware.Auth {
 	t.Helper()
 	c := ldapdir.Config{
 		BaseDN: slapdtest.BaseDN, BindDN: slapdtest.ReaderDN, BindPassword: slapdtest.ReaderPassword,
-		Timeout: 2 * time.Second, CoolDown: 50 * time.Millisecond,
+		Timeout: 2 * time.Second, CoolDown: 50 * time.Millisecond, FailBack: 100 * time.Millisecond,
 	}
 	for _, n := range in.nodes {
 		c.URLs = append(c.URLs, n.URL())
