@@ -19,6 +19,8 @@ type ballot struct {
 	views  []view   // in the order in which they came; the first is of the node in use
 	tried  bool     // another node was asked, whether or not it has answered
 	voters int      // how many views there were, before those without the entry went
+	// unheard is when a node was well that has no view; zero: all have one.
+	unheard time.Time
 }
 
 // An outcome is what a read has brought.
@@ -34,6 +36,11 @@ var (
 	errDisputed = fmt.Errorf("%w: the nodes disagree whether there is such an entry", ErrUnavailable)
 	errUnheard  = fmt.Errorf("%w: the preferred node was not heard about a group that is needed", ErrUnavailable)
 )
+
+// add takes in what one more node says.
+func (b *ballot) add(v view) {
+	b.views, b.unheard = append(b.views, v), v.unheard
+}
 
 // live reports whether the groups known before may still be used.
 func (b *ballot) live() bool {
@@ -53,7 +60,7 @@ func (b *ballot) open() bool {
 	first := b.present()
 	switch {
 	case first == nil:
-		return b.last != nil && !b.confirmed(true)
+		return b.last != nil && !b.confirmedGone()
 	case b.views[0].gone && !b.heard():
 		return true
 	case b.last != nil && !b.last.held.since().IsZero() && !b.heard() && len(b.views) < 2:
@@ -68,7 +75,7 @@ func (b *ballot) open() bool {
 		// Not with every login: others were asked about the same a moment ago.
 		return b.now.Sub(h.asked) > b.config.TTL/2 || slices.ContainsFunc(lost, b.due)
 	}
-	return !b.confirmed(false) && slices.ContainsFunc(lost, b.nobodyHas)
+	return slices.ContainsFunc(lost, func(g string) bool { return b.nobodyHas(g) && !b.confirmed(g) })
 }
 
 // due reports whether a group that the first view lacks is not held yet, or
@@ -139,16 +146,39 @@ func (b *ballot) preferred() *view {
 // heard reports whether the preferred node has spoken.
 func (b *ballot) heard() bool { return b.preferred() != nil }
 
-// confirmed reports whether it is certain what the nodes without the entry
-// agree about, or those with it. One opinion is not, and neither are two
-// laggards that miss the same groups and so agree: the node that has supplied
-// what is known, or the preferred one, must be among them.
-func (b *ballot) confirmed(gone bool) bool {
+// confirmed reports whether it is certain that the user is not in a group that
+// no view has. One opinion is not, and neither are two laggards that miss the
+// same groups and so agree, even if the preferred node is one of them: the
+// node that has shown the group must say so too. While that one does not
+// answer, Config.Hold passes before the preferred node's word counts.
+func (b *ballot) confirmed(group string) bool {
+	return b.agreed(false, b.shower(group))
+}
+
+// confirmedGone reports the same of an entry that no view has.
+func (b *ballot) confirmedGone() bool {
+	return b.last != nil && b.agreed(true, b.last.origin)
+}
+
+// agreed reports whether at least two nodes have the entry, or have it not,
+// and one of a name is among them.
+func (b *ballot) agreed(gone bool, node string) bool {
 	voters := b.count(func(v *view) bool { return v.gone == gone })
-	knowing := b.count(func(v *view) bool {
-		return v.gone == gone && (v.preferred || b.last != nil && v.node == b.last.user.Node)
-	})
-	return voters >= 2 && knowing > 0
+	return voters >= 2 && b.count(func(v *view) bool { return v.gone == gone && v.node == node }) > 0
+}
+
+// shower returns the node that has shown a group which was known before: now,
+// or else then.
+func (b *ballot) shower(group string) string {
+	for i := range b.views {
+		if v := &b.views[i]; !v.gone && holds(v.names, group) {
+			return v.node
+		}
+	}
+	if d := b.last.held.find(group); d != nil {
+		return d.by
+	}
+	return b.last.origin
 }
 
 // result says what is known now of the entry e.
@@ -160,7 +190,7 @@ func (b *ballot) result(e Entry) outcome {
 	b.views = slices.DeleteFunc(slices.Clone(all), func(v view) bool { return v.gone })
 	b.voters = len(all)
 	var out outcome
-	if b.wanting() && !(b.heard() && b.voters >= 2) {
+	if b.wanting() && !(b.heard() && b.voters >= 2 && b.now.Sub(b.unheard) >= b.config.Hold) {
 		out.doubt = errUnheard
 		if !b.live() {
 			out.err = errUnheard
@@ -182,7 +212,7 @@ func (b *ballot) gone() (out outcome, decided bool) {
 	switch {
 	case b.last == nil:
 		return outcome{err: ErrNoUser}, b.views[0].gone
-	case b.present() == nil && b.confirmed(true):
+	case b.present() == nil && b.confirmedGone():
 		return outcome{err: ErrNoUser}, true
 	case word != nil && !word.gone:
 		return outcome{}, false
@@ -223,7 +253,7 @@ func (b *ballot) merge(e Entry) *known {
 		// what only the other shows.
 		more := without(without(yes.names, names), h.out())
 		for _, g := range more {
-			h.lost = append(h.lost, dispute{g, b.now, false})
+			h.lost = append(h.lost, dispute{g, yes.node, b.now, false})
 		}
 		names = union(names, more)
 	} else {
@@ -233,7 +263,7 @@ func (b *ballot) merge(e Entry) *known {
 	if len(without(names, first.names)) > 0 {
 		set = b.source(set, yes)
 	}
-	k := &known{user: newUser(e, set), dn: e.DN, checked: first.read, dead: set.Read.Add(b.config.StaleMax)}
+	k := &known{user: newUser(e, set), dn: e.DN, origin: first.node, checked: first.read, dead: set.Read.Add(b.config.StaleMax)}
 	if len(h.lost) > 0 {
 		slices.SortFunc(h.lost, func(x, y dispute) int { return strings.Compare(x.group, y.group) })
 		k.held = h
@@ -277,9 +307,9 @@ func (b *ballot) survivors(h *hold) []string {
 			lost = append(lost, g)
 		case isOut:
 			lost = append(lost, g)
-			h.lost = append(h.lost, dispute{g, since, true})
+			h.lost = append(h.lost, dispute{g, b.shower(g), since, true})
 		case isHeld:
-			h.lost = append(h.lost, dispute{g, since, false})
+			h.lost = append(h.lost, dispute{g, b.shower(g), since, false})
 		}
 	}
 	back := b.reprieve(h)
@@ -299,9 +329,9 @@ func (b *ballot) reprieve(h *hold) (back []string) {
 		case word != nil && holds(word.names, d.group):
 			back = append(back, d.group)
 			if !b.everybodyHas(d.group) {
-				h.lost = append(h.lost, dispute{d.group, b.now, false})
+				h.lost = append(h.lost, dispute{d.group, word.node, b.now, false})
 			}
-		case b.nobodyHas(d.group) && b.confirmed(false):
+		case b.nobodyHas(d.group) && b.confirmed(d.group):
 		default:
 			h.lost = append(h.lost, d)
 		}
@@ -325,7 +355,7 @@ func (b *ballot) judge(group string, since time.Time) fate {
 	switch {
 	case b.everybodyHas(group) && (word != nil || len(b.views) >= 2):
 		return isKept
-	case b.nobodyHas(group) && b.confirmed(false):
+	case b.nobodyHas(group) && b.confirmed(group):
 		return isLost
 	case word != nil && !holds(word.names, group) && age >= b.config.Hold && b.voters >= 2:
 		return isOut

@@ -31,7 +31,16 @@ type member struct {
 	id       string // of fred's entry; "": it is not there
 	disabled bool
 	down     bool
-	hangs    bool // answers no question for groups
+	fell     time.Time // when it went down
+	hangs    bool      // answers no question for groups
+}
+
+// fall takes the node down, or brings it back.
+func (m *member) fall(down bool) {
+	if down && !m.down {
+		m.fell = time.Now()
+	}
+	m.down = down
 }
 
 func (c *cluster) node(name string) *member {
@@ -94,6 +103,11 @@ func (c *cluster) Groups(ctx context.Context, e Entry, asked ...string) (GroupSe
 		return GroupSet{}, ctx.Err()
 	}
 	set := GroupSet{Node: m.name, Preferred: m == c.nodes[0]}
+	for _, n := range c.nodes {
+		if n.down && !slices.Contains(asked, n.name) && n.fell.After(set.Unheard) {
+			set.Unheard = n.fell
+		}
+	}
 	if m.id != e.ID || len(asked) > 0 && m.disabled {
 		return set, ErrNoUser
 	}
@@ -142,6 +156,7 @@ func newScript(t *testing.T, config Config) *script {
 //	first=n2   the node in use
 //	1m         time passes
 //	user=a,b   what User returns: groups, "unknown" or "gone"
+//	find=n1    the node on which Find finds fred, "unknown" or "gone"
 //	login=a,b  what Login returns; "login/x=" needs x, and "refused" is a user
 //	           without it, for the caller to refuse
 //	asked=n1   the nodes that were asked for groups since the last login or user
@@ -173,6 +188,8 @@ func (s *script) step(what, want string) (got string) {
 		defer s.clock()()
 		u, err := s.d.User(s.t.Context(), "fred", "id-1", strings.Fields(need)...)
 		return s.answer(u, err, "")
+	case name == "find":
+		return s.find()
 	case name == "login":
 		defer s.clock()()
 		e := Entry{ID: "id-1", Name: "fred", DN: "uid=fred", Node: s.c.order("", nil)[0].name}
@@ -205,7 +222,7 @@ func (s *script) clock() func() {
 func (s *script) set(m *member, state string) {
 	switch state {
 	case "down", "up":
-		m.down = state == "down"
+		m.fall(state == "down")
 	case "gone":
 		m.id = ""
 	case "other":
@@ -218,6 +235,19 @@ func (s *script) set(m *member, state string) {
 		m.id, m.disabled, m.down = "id-1", false, false
 		m.groups = strings.FieldsFunc(state, func(r rune) bool { return r == ',' })
 	}
+}
+
+func (s *script) find() string {
+	e, err := s.d.Find(s.t.Context(), "fred")
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return "unknown"
+	case errors.Is(err, ErrNoUser):
+		return "gone"
+	case err != nil || e.ID != "id-1" || e.Name != "fred" || e.DN != "uid=fred":
+		return fmt.Sprintf("%+v, %v", e, err)
+	}
+	return e.Node
 }
 
 func (s *script) answer(u *User, err error, need string) string {

@@ -22,14 +22,14 @@
 //
 // # Nodes that disagree
 //
-// One node's "no" is never enough, since a node may lag. A group that a read
-// lacks is lost when a second node lacks it too (or, where no other answers, a
-// second connection), and one of those asked is the node that has supplied
-// what is known, or the preferred one. Until then it is held: the user has it
-// still. That ends when the nodes agree, and else after Config.Hold by the
-// word of the preferred node, against which no other brings the group back;
-// while the preferred one is down, after Config.StaleMax by the word of the
-// one in use. Groups that are gained count at once.
+// One node's "no" is never enough, since a node may lag, and laggards may miss
+// the same. A group that a read lacks is lost when a second node lacks it too
+// (or, where no other answers, a second connection), and one of those asked is
+// the node that has shown it. Until then it is held: the user has it still.
+// That ends when the nodes agree, and else after Config.Hold by the word of the
+// preferred node, against which no other brings the group back; while the
+// preferred one is down, after Config.StaleMax by the word of the one in use.
+// Groups that are gained count at once.
 //
 // An entry that is gone or disabled is confirmed in the same way. Only the
 // node in use and the preferred one can put it in doubt; that holds what is
@@ -37,7 +37,8 @@
 // user is unknown, but no session ends.
 //
 // A needed group lets in when any node shows it. It is missing for certain
-// only when the preferred node was heard, and a second opinion.
+// only when the preferred node was heard, and a second opinion, and no other
+// node that cannot be asked was well within Config.Hold.
 //
 // [Directory.Held] tells about whom nodes disagree, and Config.Lost who has
 // lost something.
@@ -145,8 +146,19 @@ func (c *Config) check() (errs []error) {
 }
 
 // Find returns the entry that name stands for: [ErrBadName], without asking,
-// or [ErrNoUser], or [ErrUnavailable] for whatever else went wrong.
+// or [ErrNoUser], or [ErrUnavailable] for whatever else went wrong. Somebody
+// whose groups are known is there as long as any node says so.
 func (d *Directory) Find(ctx context.Context, name string) (Entry, error) {
+	e, err := d.find(ctx, name)
+	if isGone(err) && e.Node != "" {
+		return d.elsewhere(ctx, name, e.Node, err)
+	}
+	return e, err
+}
+
+// find takes the word of the node in use. With ErrNoUser the Entry has the
+// Node, if one was asked.
+func (d *Directory) find(ctx context.Context, name string) (Entry, error) {
 	if err := CheckName(name); err != nil {
 		return Entry{}, err
 	}
@@ -155,6 +167,30 @@ func (d *Directory) Find(ctx context.Context, name string) (Entry, error) {
 		return Entry{Node: e.Node}, verdict(err, ErrNoUser)
 	}
 	return complete(e)
+}
+
+// elsewhere looks on the other nodes for somebody whom a node does not know,
+// although others have shown the entry lately: a laggard in use must not make
+// strangers of people, whose logins would then count as failed.
+func (d *Directory) elsewhere(ctx context.Context, name, node string, gone error) (Entry, error) {
+	s := d.cached(name)
+	if s == nil || !time.Now().Before(s.known.Load().dead) {
+		return Entry{Node: node}, gone
+	}
+	k := s.known.Load()
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout/2)
+	defer cancel()
+	g, err := d.source.Groups(ctx, k.entry(), node)
+	switch {
+	case err == nil:
+		u := k.user
+		return Entry{ID: u.ID, Name: u.Name, DN: k.dn, DisplayName: u.DisplayName, Email: u.Email, Node: g.Node}, nil
+	case !isGone(err):
+		return Entry{Node: node}, verdict(err, ErrUnavailable)
+	case time.Since(g.Unheard) < d.config.Hold:
+		return Entry{Node: node}, errDisputed
+	}
+	return Entry{Node: node}, gone
 }
 
 // complete refuses an entry without name or ID: sessions and the cache go by

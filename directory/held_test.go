@@ -188,7 +188,7 @@ func TestConcurrentVotes(t *testing.T) {
 		defer s.c.mu.Unlock()
 		m := s.c.nodes[rand.IntN(3)]
 		m.groups = []string{"a", "b", "c"}[:rand.IntN(4)]
-		m.down = rand.IntN(8) == 0
+		m.fall(rand.IntN(8) == 0)
 		m.id = []string{"id-1", "id-1", "id-1", "id-2", ""}[rand.IntN(5)]
 	}
 	s.d.config.Lost = func(l Loss) { s.d.Forget(l.User) }

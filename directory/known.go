@@ -11,6 +11,9 @@ import (
 type known struct {
 	user *User  // GroupsRead is when a node showed all these groups, Node which
 	dn   string // of the entry, to ask other nodes about it
+	// origin is the node that has shown all groups that are not in dispute. The
+	// user's Node may be another one, or one of before, that has shown all.
+	origin string
 	// checked is when nodes were asked last, which keeps what is held as fresh
 	// as the rest.
 	checked time.Time
@@ -37,21 +40,30 @@ type hold struct {
 // A dispute is a group that some nodes have and some lack.
 type dispute struct {
 	group string
+	by    string // the node that has shown it last
 	since time.Time
 	// out: the preferred node's word has taken it from the user, and no other
 	// node's gives it back, or it would come and go for ever.
 	out bool
 }
 
-// disputed returns when the dispute about a group that the user has began;
-// zero: there is none.
-func (h *hold) disputed(group string) time.Time {
+// find returns the dispute about a group, or nil; also of nil.
+func (h *hold) find(group string) *dispute {
 	all := h.disputes()
 	i, ok := slices.BinarySearchFunc(all, group, func(d dispute, g string) int { return strings.Compare(d.group, g) })
 	if !ok {
-		return time.Time{}
+		return nil
 	}
-	return all[i].since
+	return &all[i]
+}
+
+// disputed returns when the dispute about a group that the user has began;
+// zero: there is none.
+func (h *hold) disputed(group string) time.Time {
+	if d := h.find(group); d != nil {
+		return d.since
+	}
+	return time.Time{}
 }
 
 // since returns gone, also of nil.
@@ -92,6 +104,7 @@ type view struct {
 	gone      bool     // there is no such entry, or it is disabled
 	names     []string // of all groups
 	read      time.Time
+	unheard   time.Time // when a node that could not be asked was well; zero: none
 }
 
 // holds reports whether name is among names, as [User.In] compares.

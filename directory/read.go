@@ -91,7 +91,7 @@ func (d *Directory) read(ctx context.Context, s *slot, login *Entry, need []stri
 		}
 		return d.poll(ctx, b, *login)
 	}
-	found, err := d.Find(ctx, s.name)
+	found, err := d.find(ctx, s.name)
 	missing := view{node: found.Node, preferred: d.prefers(found.Node), gone: true, read: b.now}
 	switch {
 	case isGone(err) && b.last == nil:
@@ -123,7 +123,7 @@ func (d *Directory) poll(ctx context.Context, b *ballot, e Entry) outcome {
 		if err != nil {
 			return outcome{err: err}
 		}
-		b.views = append(b.views, v)
+		b.add(v)
 	}
 	// A node that hangs must not cost whoever waits what the first has said.
 	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout/2)
@@ -136,9 +136,10 @@ func (d *Directory) poll(ctx context.Context, b *ballot, e Entry) outcome {
 		}
 		v, err := d.look(ctx, e, asked)
 		if err != nil {
+			b.unheard = time.Now()
 			break
 		}
-		b.views = append(b.views, v)
+		b.add(v)
 		if slices.Contains(asked, v.node) {
 			break // another connection to the same node: there is no other
 		}
@@ -158,7 +159,7 @@ func (d *Directory) look(ctx context.Context, e Entry, asked []string) (view, er
 		return view{}, verdict(err, ErrUnavailable)
 	}
 	d.learn(g)
-	v = view{node: g.Node, preferred: g.Preferred, gone: err != nil, names: g.Names, read: v.read}
+	v = view{node: g.Node, preferred: g.Preferred, gone: err != nil, names: g.Names, read: v.read, unheard: g.Unheard}
 	// A time to come would make a removal outlive the TTL.
 	if !g.Read.IsZero() && g.Read.Before(time.Now()) {
 		v.read = g.Read

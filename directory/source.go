@@ -90,4 +90,8 @@ type GroupSet struct {
 	// configured, whether or not it is the one in use.
 	Preferred bool
 	Read      time.Time
+	// Unheard is when the last of those nodes was well that were neither
+	// asked nor could answer now; zero: there is none. While one of them was
+	// well a moment ago, the others' no may be that of laggards alone.
+	Unheard time.Time
 }

@@ -154,9 +154,16 @@ type tally struct {
 	groups map[string][]string // of each user's last login
 }
 
+// before returns the groups that a login which begins now may not lose.
+func (y *tally) before(user string) []string {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.groups[user]
+}
+
 // book takes the outcome of one right login: accepted with no group lost since
-// the last one, or no verdict; anything else is the incident.
-func (y *tally) book(user string, u *directory.User, err error) {
+// it began, or no verdict; anything else is the incident.
+func (y *tally) book(user string, before []string, u *directory.User, err error) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	switch {
@@ -168,9 +175,9 @@ func (y *tally) book(user string, u *directory.User, err error) {
 		return
 	}
 	y.accepted.Add(1)
-	for _, g := range y.groups[user] {
+	for _, g := range before {
 		if !slices.Contains(u.Groups, g) {
-			y.wrong = append(y.wrong, fmt.Sprintf("%s lost %s, read from %s", user, g, u.Node))
+			y.wrong = append(y.wrong, fmt.Sprintf("%s lost %s, by the word of %s", user, g, u.Node))
 		}
 	}
 	y.groups[user] = u.Groups
@@ -187,10 +194,11 @@ func (in *incident) run(ctx context.Context, auth *middleware.Auth, n int, step 
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				step(i)
 				user := in.users[i%len(in.users)]
+				before := y.before(user)
 				res, err := auth.Authenticate(ctx, middleware.Credentials{
 					Name: user, Password: "pw-" + user, Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i % len(in.users))}),
 				})
-				y.book(user, res.User, err)
+				y.book(user, before, res.User, err)
 			}
 		})
 	}
@@ -284,6 +292,9 @@ func TestLaggingNodesRefuseNobody(t *testing.T) {
 // without a verdict.
 func (in *incident) judge(t *testing.T, auth *middleware.Auth, y *tally, n, unavailable int) {
 	t.Helper()
+	for i, node := range in.nodes {
+		t.Logf("node %d is %s", i, node)
+	}
 	t.Logf("gatehouse: %d of %d logins accepted, %d without a verdict, %d refused or with a group lost",
 		y.accepted.Load(), n, y.unavailable.Load(), len(y.wrong))
 	if len(y.wrong) > 0 {

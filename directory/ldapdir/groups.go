@@ -50,15 +50,30 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 		began := time.Now()
 		names, err := d.groups(ctx, n, e, run, len(asked) > 0)
 		set = directory.GroupSet{Names: names, Node: n.name, Preferred: d.preferred(n), Read: began}
+		set.Unheard = unheard(nodes[:slices.Index(nodes, n)], known)
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {
-		return directory.GroupSet{Node: set.Node, Preferred: set.Preferred}, err
+		return directory.GroupSet{Node: set.Node, Preferred: set.Preferred, Unheard: set.Unheard}, err
 	}
 	if err != nil {
 		return directory.GroupSet{}, unavailable(err)
 	}
 	return set, nil
+}
+
+// unheard returns when the last of the nodes before the one that answers was
+// well: all that were not asked before and do not answer now.
+func unheard(before []*node, known func(*node) bool) (last time.Time) {
+	for _, n := range before {
+		if known(n) {
+			continue
+		}
+		if since := n.wellUntil(); since.After(last) {
+			last = since
+		}
+	}
+	return last
 }
 
 // groups reads the groups from one node.

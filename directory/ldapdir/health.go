@@ -47,6 +47,16 @@ func (h *health) up() bool {
 	return !h.down
 }
 
+// wellUntil returns until when the node was up: now, unless it is down.
+func (h *health) wellUntil() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down {
+		return h.since
+	}
+	return time.Now()
+}
+
 // answer notes that the node has answered, and reports whether it is the first
 // time.
 func (h *health) answer() (first bool) {
