@@ -67,13 +67,12 @@ func (c *comparison) describe(f *Finding, all []string) {
 	others := c.names(func(n *Node) bool {
 		return slices.ContainsFunc(f.Groups, func(g string) bool { return holds(n.Groups, g) }) && !slices.Contains(f.Nodes, n.Name)
 	})
-	check := "check the replication from " + join(others) + " to " + join(f.Nodes)
-	taken := "; if the groups were taken from " + c.user + " of late, it is " + join(others) + " that " + lags(others)
+	check := "the replication from " + join(others) + " to " + join(f.Nodes)
+	taken := ". If the groups were taken from " + c.user + " of late, it is " + join(others) + " that " + lags(others)
+	f.Suggestion = "gatehouse keeps to " + c.first() + ", the first in the order, so its users notice only after a failover; those of other clients do now and then. Check " + check + taken
 	if slices.Contains(f.Nodes, c.first()) {
-		f.Suggestion = "gatehouse goes by " + c.first() + ", the first in the order, and holds what others have said for a while only: name a complete node first until that one has caught up, and " + check + taken
-		return
+		f.Suggestion = "gatehouse goes by " + c.first() + ", the first in the order, and holds what others have said for a while only: name a complete node first, and check " + check + taken
 	}
-	f.Suggestion = "gatehouse keeps to " + c.first() + ", the first in the order, and holds what it has said; other clients, and gatehouse after a failover and the time of holding, see the difference: " + check + taken
 }
 
 // admits reports whether one of the groups lets a user in.

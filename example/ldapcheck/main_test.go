@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,6 +186,10 @@ func TestAllWell(t *testing.T) {
 			t.Errorf("%s is not shown", n.TLSURL())
 		}
 	}
+	// The certificates of the tests are good for a day.
+	if n := strings.Count(got.stdout, "warning: "); n != 3 || strings.Count(got.stdout, "renew it") != 3 {
+		t.Errorf("%d warnings of three certificates that end soon", n)
+	}
 	t.Run("without a user", func(t *testing.T) {
 		got := check(t, "", flags(nodes...)...)
 		if got.status != exitOK || !strings.HasSuffix(got.stdout, "\nAll 3 nodes work and agree.\n") {
@@ -259,42 +261,6 @@ func TestOnePasswordIsOneBind(t *testing.T) {
 	})
 }
 
-// elsewhere returns the URL of an address that the certificate of the server
-// does not have, and at which it answers.
-func elsewhere(t *testing.T, s *slapdtest.Server) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.77:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go relay(c, strings.TrimPrefix(s.TLSURL(), "ldaps://"))
-		}
-	}()
-	return "ldaps://" + l.Addr().String()
-}
-
-// relay joins c with a connection to the address until one side ends.
-func relay(c net.Conn, address string) {
-	defer c.Close()
-	up, err := net.Dial("tcp", address)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	go func() {
-		io.Copy(up, c)
-		up.Close()
-	}()
-	io.Copy(c, up)
-}
-
 // TestNodesThatFail: each fault is told of its node, with what to do, and the
 // other node is checked all the same.
 func TestNodesThatFail(t *testing.T) {
@@ -309,7 +275,7 @@ func TestNodesThatFail(t *testing.T) {
 		text string // in the suggestion
 	}{
 		{"a certificate of another authority", append(flags(nodes[0]), "-ldap", foreign.TLSURL()), "tls", "none of the authorities that are trusted"},
-		{"a certificate for another name", append(flags(nodes[0]), "-ldap", elsewhere(t, nodes[1])), "tls", "the certificate is for localhost"},
+		{"a certificate for another name", append(flags(nodes[0]), "-ldap", "ldaps://"+front(t, "127.0.0.77:0", host(nodes[1].TLSURL()))), "tls", "the certificate is for localhost"},
 		{"an address where nobody listens", append(flags(nodes[0]), "-ldap", "ldaps://127.0.0.77:9"), "connect", "is the server up"},
 		{"a port that speaks no TLS", append(flags(nodes[0]), "-ldap", strings.Replace(nodes[1].URL(), "ldap:", "ldaps:", 1)), "tls", "636"},
 		{"a base that is not there", append(flags(nodes[0]), "-ldap-base", "dc=example,dc=com"), "base", "-ldap-base"},
