@@ -34,7 +34,7 @@ func (v *visit) inspect(ctx context.Context) {
 	v.node.Steps = steps
 	v.node.Schema, v.node.Server, v.node.Vendor, v.node.Changes = first.Schema, first.Server, first.Vendor, first.Changes
 	if !first.Clock.IsZero() {
-		off := first.Clock.Sub(time.Now()).Seconds()
+		off := time.Until(first.Clock).Seconds()
 		v.node.ClockOff = &off
 	}
 	for i := 1; i < looks && err == nil; i++ {

@@ -130,6 +130,13 @@ func TestTheIncident(t *testing.T) {
 	if f := differ[1]; strings.Contains(f.Text, "refused") {
 		t.Errorf("without it: %+v", f)
 	}
+	stepsAreShown(t, r)
+}
+
+// stepsAreShown wants every step with its time, and the password on the
+// preferred node alone.
+func stepsAreShown(t *testing.T, r Report) {
+	t.Helper()
 	for _, n := range r.Nodes {
 		var steps []string
 		for _, s := range n.Steps {
@@ -308,6 +315,12 @@ func TestNodesThatFail(t *testing.T) {
 		r, status := report(t, "", append(flags(nodes...), "-user", "u00001", "-ldap-timeout", "1s")...)
 		if found := find(r, "tls"); status != exitProblem || len(found) != 1 || found[0].Nodes[0] != nodes[1].TLSURL() {
 			t.Errorf("status %d, findings %+v", status, r.Findings)
+		}
+	})
+	t.Run("a name that is not in the DNS", func(t *testing.T) {
+		r, status := report(t, "", "-ldap", "ldaps://no.such.host.invalid", "-ldap-timeout", "2s")
+		if found := find(r, "resolve"); status != exitUnreachable || len(found) != 1 || len(r.Nodes) != 0 {
+			t.Errorf("status %d, %+v", status, r)
 		}
 	})
 	t.Run("no node at all", func(t *testing.T) {
