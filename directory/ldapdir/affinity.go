@@ -212,6 +212,7 @@ func (d *Dir) failed(ctx context.Context, n *node, err error) {
 // lost tells that a node has gone out of use, and goes on with another one.
 func (d *Dir) lost(ctx context.Context, n *node, err error) {
 	d.log.Warn("directory node does not answer", "server", n.name, "error", err)
+	n.vetted.Store(false) // another server may be there when it comes back
 	if errors.Is(err, context.DeadlineExceeded) {
 		n.hung()
 	}

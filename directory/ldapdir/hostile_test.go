@@ -244,9 +244,8 @@ func TestLargeEntryIsItsOwnProblem(t *testing.T) {
 	}
 }
 
-// A server that says yes to every password lets in nobody whom it does not
-// know, and one that says yes in words that do not fit the question nobody at
-// all.
+// A server that says yes to every password, or in words that do not fit the
+// question, lets in nobody at all, and nobody is counted for it.
 func TestHostileYes(t *testing.T) {
 	yes := []byte{0x0a, 1, 0, 4, 0, 4, 0}
 	answer := func(f func(id int64) []byte) ldapserver.Fault {
@@ -260,47 +259,74 @@ func TestHostileYes(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault ldapserver.Fault
-		known bool // whether those whom it knows are let in: it is their directory
 	}{
-		{"success", ldapserver.Fault{Results: map[ldapserver.Op]ldapserver.Result{ldapserver.OpBind: {}}}, true},
-		{"the ID of the next question", answer(func(id int64) []byte { return ldapMessage(id+1, tlv(0x61, yes)) }), false},
-		{"the end of a search", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x65, yes)) }), false},
-		{"an extended response", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x78, yes)) }), false},
-		{"no result", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61)) }), false},
-		{"a result of no bytes", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{0x0a, 0, 4, 0, 4, 0})) }), false},
+		{"success", ldapserver.Fault{Results: map[ldapserver.Op]ldapserver.Result{ldapserver.OpBind: {}}}},
+		{"the ID of the next question", answer(func(id int64) []byte { return ldapMessage(id+1, tlv(0x61, yes)) })},
+		{"the end of a search", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x65, yes)) })},
+		{"an extended response", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x78, yes)) })},
+		{"no result", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61)) })},
+		{"a result of no bytes", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{0x0a, 0, 4, 0, 4, 0})) })},
 		{"a result of nine bytes", answer(func(id int64) []byte {
 			return ldapMessage(id, tlv(0x61, []byte{0x0a, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 4, 0}))
-		}), false},
-		{"a result of another type", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{4, 1, 0, 4, 0, 4, 0})) }), false},
-		{"success that is not the end", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{0x0a, 1, 14, 4, 0, 4, 0})) }), false},
+		})},
+		{"a result of another type", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{4, 1, 0, 4, 0, 4, 0})) })},
+		{"success that is not the end", answer(func(id int64) []byte { return ldapMessage(id, tlv(0x61, []byte{0x0a, 1, 14, 4, 0, 4, 0})) })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, ldapserver.Config{})
 			c := ldapdir.Config{URLs: []string{s.URL()}, Timeout: 2 * time.Second}
-			d := open(t, c)
+			d := openFresh(t, c)
 			ann, err := d.Find(t.Context(), "ann")
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.UserDNTemplate = "uid=%s,ou=people,dc=example,dc=org"
-			made := open(t, c)
+			made := openFresh(t, c)
 			nobody, err := made.Find(t.Context(), "nobody")
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.SetFault(tt.fault)
-			if _, err := d.Verify(t.Context(), directory.Entry{}, "falsch"); err == nil {
-				t.Error("a name that was not found is let in")
-			}
-			if e, err := made.Verify(t.Context(), nobody, "falsch"); err == nil {
-				t.Errorf("a name that does not exist is let in: %+v", e)
-			}
+			_, err = d.Verify(t.Context(), ann, "falsch")
+			mustBeUnavailable(t, "a known name", err)
+			_, err = openFresh(t, ldapdir.Config{URLs: []string{s.URL()}}).Verify(t.Context(), directory.Entry{}, "falsch")
+			mustBeUnavailable(t, "a name that was not found", err)
+			_, err = made.Verify(t.Context(), nobody, "falsch")
+			mustBeUnavailable(t, "a name that does not exist", err)
 			if _, err := d.Verify(t.Context(), ann, ""); !errors.Is(err, directory.ErrBadCredentials) {
 				t.Errorf("an empty password: %v", err)
 			}
-			if _, err := d.Verify(t.Context(), ann, "falsch"); (err == nil) != tt.known || errors.Is(err, directory.ErrBadCredentials) {
-				t.Errorf("a known name: %v", err)
-			}
 		})
 	}
+}
+
+// The first password that a node takes costs one bind more, which must be
+// refused; the next ones do not, until the node has failed.
+func TestFirstYesIsTested(t *testing.T) {
+	s := serve(t, ldapserver.Config{})
+	d := openFresh(t, ldapdir.Config{URLs: []string{s.URL()}, CoolDown: time.Millisecond})
+	binds := func(password string, want error, count int) {
+		t.Helper()
+		before := s.Stats().Binds
+		if _, _, err := login(t.Context(), d, "ann", password); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", password, err, want)
+		}
+		if got := s.Stats().Binds - before; got != count {
+			t.Errorf("%s: %d binds, want %d", password, got, count)
+		}
+	}
+	binds("falsch", directory.ErrBadCredentials, 1)
+	binds("geheim", nil, 2)
+	binds("geheim", nil, 1)
+	binds("falsch", directory.ErrBadCredentials, 1)
+	s.SetFault(ldapserver.Fault{Results: map[ldapserver.Op]ldapserver.Result{ldapserver.OpSearch: {Code: 52}}})
+	if _, _, err := login(t.Context(), d, "ann", "geheim"); !errors.Is(err, directory.ErrUnavailable) {
+		t.Error(err)
+	}
+	s.SetFault(ldapserver.Fault{})
+	eventually(t, func() error {
+		_, err := d.Find(t.Context(), "ann")
+		return err
+	})
+	binds("geheim", nil, 2)
 }

@@ -18,6 +18,14 @@ import (
 // open returns a client that is closed with the test.
 func open(t testing.TB, c ldapdir.Config) *ldapdir.Dir {
 	t.Helper()
+	d := openFresh(t, c)
+	ldapdir.Believe(d)
+	return d
+}
+
+// openFresh returns a client that has not vetted its nodes yet.
+func openFresh(t testing.TB, c ldapdir.Config) *ldapdir.Dir {
+	t.Helper()
 	if c.BaseDN == "" {
 		c.BaseDN = slapdtest.BaseDN
 	}

@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -18,6 +19,7 @@ type node struct {
 	report       func(context.Context, Operation)
 	searches     *searchPool
 	binds        *bindPool
+	vetted       atomic.Bool // refuses a made-up password
 }
 
 func newNode(d *Dir, e endpoint) *node {

@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -25,6 +26,10 @@ const maxPassword = 64 << 10
 // an [*directory.AccountError]. So is one that takes the password for nothing
 // but a change of it, and the right password of an entry that is Disabled.
 //
+// The first password that a node takes is believed once the node has refused a
+// made-up one of nobody, over the same connection: a server that says yes to
+// every bind, as a proxy before nothing may, lets nobody in.
+//
 // An unknown user's bind goes to a DN that cannot exist, so that the number of
 // operations tells nobody who exists. The time still can, where the server
 // hashes slowly and for known users alone: allow fewer failed logins an
@@ -47,7 +52,7 @@ func (d *Dir) Verify(ctx context.Context, e directory.Entry, password string) (d
 		sent, err := d.verify(ctx, deadline, n, &e, password)
 		return !sent, err
 	})
-	if nobody && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject)) {
+	if nobody && hasCode(err, ldap.LDAPResultNoSuchObject) {
 		err = directory.ErrBadCredentials
 	}
 	if err != nil {
@@ -83,6 +88,9 @@ func (d *Dir) nobodyDN() string {
 func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, password string) (sent bool, err error) {
 	return n.binds.use(part, func(c *conn) (sent, keep bool, err error) {
 		b := d.bindPerson(whole, n, c, *e, password)
+		if b.verdict == nil {
+			b.verdict = d.vet(whole, n, e.DN, c)
+		}
 		if b.verdict != nil {
 			// After a refusal the connection is nobody's. After a success that
 			// is none the server may have restricted it.
@@ -103,6 +111,32 @@ func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, p
 		*e = read
 		return true, true, nil
 	})
+}
+
+// errAnything means that a server takes every password.
+var errAnything = errors.New("the server says yes to the bind of nobody, so its yes means nothing")
+
+// vet makes sure that the node, which has just taken the password of dn, would
+// not take any other: once, until the node fails.
+func (d *Dir) vet(ctx context.Context, n *node, dn string, c *conn) error {
+	if n.vetted.Load() {
+		return nil
+	}
+	nobody := d.nobodyDN()
+	if dn == nobody {
+		return errAnything
+	}
+	began := time.Now()
+	_, err := c.bind(ctx, nobody, rand.Text())
+	d.report(ctx, Operation{Kind: "bind", Server: n.name, BaseDN: nobody, Detail: "must be refused", Took: time.Since(began), Err: err})
+	switch _, answered := code(err); {
+	case err == nil:
+		return errAnything
+	case !answered || judge(err, true) != healthy:
+		return err
+	}
+	n.vetted.Store(true)
+	return nil
 }
 
 // A bound is the outcome of the bind of a person.

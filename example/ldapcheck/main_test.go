@@ -218,7 +218,8 @@ func TestAllWell(t *testing.T) {
 }
 
 // TestOnePasswordIsOneBind counts at the servers: searches are anonymous here,
-// so every bind is one of the user.
+// so every bind is one of the user, or after a right password the one of nobody
+// that shows whether the server can refuse.
 func TestOnePasswordIsOneBind(t *testing.T) {
 	config := slapdtest.Config{Users: 5}
 	nodes := slapdtest.StartNodes(t, config, config, config)
@@ -235,7 +236,7 @@ func TestOnePasswordIsOneBind(t *testing.T) {
 		verdict        string
 		status         int
 	}{
-		{"a right one", "pw-u00001", nil, []int{1, 0, 0}, "accepted", exitOK},
+		{"a right one", "pw-u00001", nil, []int{2, 0, 0}, "accepted", exitOK},
 		{"a wrong one", "guess", nil, []int{1, 0, 0}, "refused: wrong password", exitProblem},
 		{"on each node, on request", "guess", []string{"-bind-every-node"}, []int{1, 1, 1}, "refused: wrong password", exitProblem},
 		{"none", "", nil, []int{0, 0, 0}, "", exitOK},
