@@ -37,6 +37,27 @@ const (
 //
 // A caller whose ctx ends is answered so at once; the read goes on for others.
 func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, error) {
+	return d.login(ctx, e, need, nil)
+}
+
+// ReadAhead begins to read what a Login of e will want and returns that Login,
+// so that password and groups of somebody known are looked at side by side.
+// Whoever calls it verifies the password meanwhile, and calls the result, with
+// the entry as verified, only if it was right. Of somebody of whom nothing is
+// known it reads nothing ahead: strangers cannot make it ask.
+func (d *Directory) ReadAhead(ctx context.Context, e Entry, need ...string) (login func(context.Context, Entry) (*User, error)) {
+	var ahead *flight
+	_, incomplete := complete(e)
+	if incomplete == nil && e.Node != "" && d.cached(e.Name) != nil && d.spare(e, need) == nil {
+		ahead, _ = d.join(ctx, e.Name, &e, need)
+	}
+	return func(ctx context.Context, verified Entry) (*User, error) {
+		return d.login(ctx, verified, need, ahead)
+	}
+}
+
+// login is Login with a read that was begun for it, or nil.
+func (d *Directory) login(ctx context.Context, e Entry, need []string, ahead *flight) (*User, error) {
 	if _, err := complete(e); err != nil {
 		return newUser(e, GroupSet{}), err
 	}
@@ -47,13 +68,17 @@ func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, 
 	// A read that is under way may be of a namesake, need other groups, or
 	// fail for a reason of its own node; then this login asks once itself.
 	for range 2 {
-		f, own := d.join(ctx, e.Name, &e, need)
+		f, own := ahead, false
+		if ahead = nil; f == nil {
+			f, own = d.join(ctx, e.Name, &e, need)
+		}
 		if f == nil {
 			break
 		}
 		var u *User
 		u, err = f.wait(ctx)
 		if err == nil && u.ID == e.ID && (own || has(u, need) || slices.Equal(f.need, need)) {
+			d.config.Logger.Debug("updating groups on login", "user", e.Name, "node", u.Node, "groups", len(u.Groups), "took", f.took)
 			if f.doubt != nil && !has(u, need) {
 				return newUser(e, GroupSet{}), f.doubt
 			}

@@ -16,6 +16,7 @@ type flight struct {
 	err  error
 	// doubt is why it is no verdict that the user has none of need.
 	doubt error
+	took  time.Duration
 }
 
 // wait returns the result of the read, or ErrUnavailable when ctx ends first.
@@ -72,10 +73,7 @@ func (d *Directory) start(ctx context.Context, s *slot, e *Entry, need []string)
 		defer context.AfterFunc(d.ctx, cancel)()
 		began := time.Now()
 		out := d.read(ctx, s, e, need)
-		if e != nil && out.err == nil {
-			u := out.known.user
-			d.config.Logger.Debug("updating groups on login", "user", s.name, "node", u.Node, "groups", len(u.Groups), "took", time.Since(began))
-		}
+		f.took = time.Since(began)
 		d.land(s, f, out, e != nil)
 	})
 	return f

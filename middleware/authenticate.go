@@ -215,6 +215,7 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	if findErr != nil {
 		e = directory.Entry{} // the same bind as for a known name
 	}
+	login := a.directory.ReadAhead(ctx, e, a.access...)
 	verified, err := settled(a.directory.Verify(ctx, e, c.Password))
 	switch nobody := findErr != nil; {
 	case errors.Is(err, directory.ErrNoUser), nobody && (err == nil || errors.Is(err, directory.ErrBadCredentials)):
@@ -229,7 +230,7 @@ func (a *Auth) verify(ctx context.Context, c Credentials, e directory.Entry, fin
 	case err != nil:
 		return nil, attempts.Abandoned, err
 	}
-	user, err := a.directory.Login(ctx, verified, a.access...)
+	user, err := login(ctx, verified)
 	if err != nil {
 		return nil, attempts.Abandoned, unavailable(err)
 	}
