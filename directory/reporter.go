@@ -10,7 +10,9 @@ type Reporter interface {
 
 // A NodeState is what a source knows about one of its servers.
 type NodeState struct {
-	Name    string // as in Entry.Node and GroupSet.Node
+	// Name is that of Entry.Node and GroupSet.Node, where the server's may
+	// follow it in brackets if Balanced.
+	Name    string
 	Address string // host and port that is dialled
 	// Server is what the server calls itself, where it tells.
 	Server string

@@ -80,7 +80,7 @@ func (d *Dir) order(first string) []*node {
 	ordered := slices.Clone(nodes)
 	place := func(n *node) int {
 		switch {
-		case n.name == first:
+		case n.is(first):
 			return 0
 		case n == current:
 			return 1

@@ -65,7 +65,7 @@ func (p *bindPool) take(ctx context.Context) (c *conn, fresh bool, age int, err 
 	p.mu.Unlock()
 	closeAll(old)
 	if c == nil {
-		c, err = p.node.connect(ctx)
+		c, err = p.node.connect(ctx, false)
 		fresh = true
 	}
 	return c, fresh, age, err
@@ -75,7 +75,7 @@ func (p *bindPool) take(ctx context.Context) (c *conn, fresh bool, age int, err 
 func (p *bindPool) expire() (old []*conn) {
 	kept := p.idle[:0]
 	for _, c := range p.idle {
-		if c.broken() || time.Since(c.since) > maxIdle {
+		if c.broken() || !p.node.fits(c) || time.Since(c.since) > maxIdle {
 			old = append(old, c)
 			continue
 		}
@@ -89,7 +89,7 @@ func (p *bindPool) expire() (old []*conn) {
 func (p *bindPool) give(c *conn, keep bool, age int) {
 	c.since = time.Now()
 	p.mu.Lock()
-	keep = keep && !p.closed && p.age == age && !c.broken()
+	keep = keep && !p.closed && p.age == age && !c.broken() && p.node.fits(c)
 	if keep {
 		p.idle = append(p.idle, c)
 	}

@@ -14,7 +14,8 @@ type conn struct {
 	guard *guard
 	since time.Time // last use, of bind connections
 
-	certificate string // tells that of the server from others; empty: no TLS
+	backend      // who answers, as far as it was asked
+	named   bool // it was
 }
 
 // close ends the connection at once. The socket goes first: the library would

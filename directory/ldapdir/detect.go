@@ -12,7 +12,7 @@ import (
 // by name (RFC 4512 section 5.1).
 var rootAttributes = []string{
 	"supportedCapabilities", "vendorName", "structuralObjectClass", "ipaTopologyPluginVersion",
-	"defaultNamingContext", "configurationNamingContext",
+	"defaultNamingContext", "configurationNamingContext", "dnsHostName", "dsServiceName",
 }
 
 // capAD is the capability of every domain controller, and not of AD LDS
@@ -65,6 +65,9 @@ func (d *Dir) detect(ctx context.Context, n *node, run runner) (*schema, error) 
 	kind := c.Schema
 	if kind == kindAuto {
 		kind = kindOf(root)
+	}
+	if root.GetEqualFoldAttributeValue("dnsHostName") != "" || root.GetEqualFoldAttributeValue("dsServiceName") != "" {
+		d.names.Store(true) // in AD LDS and others too
 	}
 	s := c.schema(kind)
 	if kind == kindAD && domains {

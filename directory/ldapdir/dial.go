@@ -38,7 +38,7 @@ func (e endpoint) dial(ctx context.Context, writeTimeout time.Duration, report f
 		return nil, errors.Join(err, ctx.Err())
 	}
 	g := newGuard(secured, writeTimeout)
-	c := &conn{ldap: ldap.NewConn(g, e.tls != nil), guard: g, certificate: fingerprint(secured)}
+	c := &conn{ldap: ldap.NewConn(g, e.tls != nil), guard: g, backend: backend{certificate: fingerprint(secured)}}
 	c.ldap.Start()
 	return c, nil
 }

@@ -85,6 +85,7 @@ func ExampleWithTrace() {
 	}
 	// Output:
 	// dial   0 <nil>
+	// identify dc=example,dc=org (objectClass=*) 0 <nil>
 	// search dc=example,dc=org (uid=ann) 1 <nil>
 	// search dc=example,dc=org (|(member=uid=ann,ou=people,dc=example,dc=org)(uniqueMember=uid=ann,ou=people,dc=example,dc=org)(memberUid=ann)) 2 <nil>
 }

@@ -33,8 +33,11 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 	defer end()
 	var found directory.Entry
 	err = d.each(ctx, d.order(""), func(ctx context.Context, n *node) (again bool, err error) {
-		found, err = d.find(ctx, n, name)
-		found.Node = n.name
+		err = n.once(func(w *way) error {
+			found, err = d.find(ctx, w, name)
+			found.Node = w.name()
+			return err
+		})
 		return true, err
 	})
 	if errors.Is(err, directory.ErrNoUser) {
@@ -46,19 +49,20 @@ func (d *Dir) Find(ctx context.Context, name string) (directory.Entry, error) {
 	return found, nil
 }
 
-// find searches one node. An entry that has the whole name goes before one
+// find searches one node, all of it over one way. An entry that has the whole name goes before one
 // that has only what is left of it without the domain.
-func (d *Dir) find(ctx context.Context, n *node, name string) (directory.Entry, error) {
+func (d *Dir) find(ctx context.Context, w *way, name string) (directory.Entry, error) {
+	n := w.node
 	s, err := d.schemaOf(ctx, n)
 	if err != nil {
 		return directory.Entry{}, err
 	}
 	typed := parseName(name, s.domains)
 	request := d.request(ctx, s.userBase, s.filter(typed), s.userAttributes())
-	e, err := d.findOne(ctx, n, s, request)
+	e, err := d.findOne(ctx, w, s, request)
 	if errors.Is(err, errSeveral) && typed.short != "" {
 		request.Filter = expandFilter(s.userFilter, typed.whole, "")
-		e, err = d.findOne(ctx, n, s, request)
+		e, err = d.findOne(ctx, w, s, request)
 	}
 	if errors.Is(err, errSeveral) || err == nil && e == nil {
 		// Of several, whoever is the one that is meant, the other could log in
@@ -72,7 +76,7 @@ func (d *Dir) find(ctx context.Context, n *node, name string) (directory.Entry, 
 	if err != nil {
 		return directory.Entry{}, err
 	}
-	return d.entry(ctx, n, s, e, n.search)
+	return d.entry(ctx, n, s, e, w.search)
 }
 
 // errSeveral means that a name stands for more than one entry.
@@ -80,9 +84,9 @@ var errSeveral = errors.New("more than one entry")
 
 // findOne returns the one entry that the search finds, or nil. It asks for two
 // to see whether there is more than one.
-func (d *Dir) findOne(ctx context.Context, n *node, s *schema, request *ldap.SearchRequest) (*ldap.Entry, error) {
+func (d *Dir) findOne(ctx context.Context, w *way, s *schema, request *ldap.SearchRequest) (*ldap.Entry, error) {
 	request.SizeLimit = 2
-	result, err := d.search(ctx, n, request, n.search)
+	result, err := d.search(ctx, w.node, request, w.search)
 	switch {
 	case len(result.Entries) > 1, hasCode(err, ldap.LDAPResultSizeLimitExceeded) && len(result.Entries) > 0:
 		return nil, errSeveral

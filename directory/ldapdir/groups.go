@@ -31,7 +31,7 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 	}
 	defer end()
 	nodes := d.order(e.Node)
-	known := func(n *node) bool { return slices.Contains(asked, n.name) }
+	known := func(n *node) bool { return slices.ContainsFunc(asked, n.is) }
 	slices.SortStableFunc(nodes, func(a, b *node) int {
 		switch {
 		case known(a) == known(b):
@@ -43,13 +43,11 @@ func (d *Dir) Groups(ctx context.Context, e directory.Entry, asked ...string) (d
 	})
 	var set directory.GroupSet
 	err = d.each(ctx, nodes, func(ctx context.Context, n *node) (bool, error) {
-		run := n.search
+		own := []string(nil)
 		if known(n) {
-			run = n.searchFresh
+			own = asked
 		}
-		began := time.Now()
-		names, err := d.groups(ctx, n, e, run, len(asked) > 0)
-		set = directory.GroupSet{Names: names, Node: n.name, Preferred: d.preferred(n), Read: began}
+		set, err = d.groupsOf(ctx, n, e, own, len(asked) > 0)
 		set.Unheard = unheard(nodes[:slices.Index(nodes, n)], known)
 		return true, err
 	})
@@ -76,19 +74,48 @@ func unheard(before []*node, known func(*node) bool) (last time.Time) {
 	return last
 }
 
+// groupsOf reads the groups from one node: where its word is asked for a second
+// time, over a connection of its own.
+func (d *Dir) groupsOf(ctx context.Context, n *node, e directory.Entry, asked []string, second bool) (set directory.GroupSet, err error) {
+	read := func(w *way) error {
+		began := time.Now()
+		names, err := d.groups(ctx, w, e, second)
+		set = directory.GroupSet{Names: names, Node: w.name(), Read: began}
+		// Behind a load balancer the node's word is that of the server which
+		// is kept to.
+		set.Preferred = d.preferred(n) && set.Node == n.kept()
+		second = true // what came with the entry is of another server, should there be a second try
+		return err
+	}
+	if len(asked) == 0 {
+		err = n.once(read)
+		return set, err
+	}
+	w, err := n.opinion(ctx, asked)
+	if err != nil {
+		return directory.GroupSet{}, err
+	}
+	defer w.close()
+	err = read(w)
+	return set, err
+}
+
 // groups reads the groups from one node.
-func (d *Dir) groups(ctx context.Context, n *node, e directory.Entry, run runner, second bool) ([]string, error) {
-	s, err := d.schemaBy(ctx, n, run)
+func (d *Dir) groups(ctx context.Context, w *way, e directory.Entry, second bool) ([]string, error) {
+	n := w.node
+	s, err := d.schemaBy(ctx, n, w.search)
 	if err != nil {
 		return nil, err
 	}
 	// What another node has read says nothing about the groups on this one.
-	if second || e.Node != n.name || e.Attributes == nil && len(s.groupAttributes()) > 0 {
-		if e, err = d.readAgain(ctx, n, e, run); err != nil {
+	if second || e.Node != n.kept() || e.Attributes == nil && len(s.groupAttributes()) > 0 {
+		if e, err = d.readAgain(ctx, n, e, w.search); err != nil {
 			return nil, err
 		}
+	} else if w.from = e.Node; w.met != nil && w.name() != w.from {
+		return nil, errMoved
 	}
-	r := &reading{dir: d, node: n, schema: s, run: run, entry: e, seen: map[string]bool{}}
+	r := &reading{dir: d, node: n, schema: s, way: w, entry: e, seen: map[string]bool{}}
 	if err := r.read(ctx); err != nil {
 		return nil, err
 	}

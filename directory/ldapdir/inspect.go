@@ -39,11 +39,15 @@ func (d *Dir) Inspect(ctx context.Context, name string) (Inspection, error) {
 }
 
 func (d *Dir) inspect(ctx context.Context, n *node, seen *Inspection) error {
-	c, err := n.dialService(ctx)
+	// Not the server that is kept to: whoever comes often enough sees all.
+	c, err := n.dial(ctx, n.timeout, func(o Operation) { n.report(ctx, o) })
 	if err != nil {
 		return err
 	}
 	defer c.close()
+	if err := n.bindService(ctx, c); err != nil {
+		return err
+	}
 	more := []string{"dnsHostName", "vendorVersion", "currentTime"}
 	root, err := d.readEntry(ctx, n, "", slices.Concat(rootAttributes, more), c.read)
 	if err != nil {

@@ -35,6 +35,18 @@
 // [directory.Entry.Node] as long as that one works. [Dir.Nodes] shows all this,
 // and [Dir.Only] asks one node alone.
 //
+// # Load balancers
+//
+// Behind one address there may be several servers with data of their own. That
+// shows when the rootDSE of two connections has different names, when a
+// certificate comes back that another had replaced, or when the last change of
+// the base goes back. It is logged once, and stands in
+// [directory.NodeState.Balanced]. From then on all searches share one
+// connection, and those on which passwords are checked lead to the same server
+// where it can be told, after up to five tries each. The name of that server is
+// then a part of [directory.Entry.Node] and [directory.GroupSet.Node], so that
+// a second opinion, for which another one is sought, counts as another's.
+//
 // # Names
 //
 // A person logs in with one of Config.LoginAttributes, with or without one of
@@ -81,6 +93,7 @@ type Dir struct {
 	check        func(context.Context, *node) error
 
 	schema atomic.Pointer[schema] // nil: not known yet
+	names  atomic.Bool            // the servers tell their names, in the rootDSE
 	sids   sidCache
 
 	base   context.Context // ends with Close
@@ -133,6 +146,7 @@ func prepare(c Config) (*Dir, *discovery, error) {
 		kicked:       make(chan struct{}, 1), open: make(chan struct{}),
 	}
 	d.check = d.probe
+	d.names.Store(c.Schema == kindAD)
 	d.base, d.cancel = context.WithCancel(context.Background())
 	r := &discovery{
 		config: c, servers: servers, machine: machine, patience: c.Timeout / 2,

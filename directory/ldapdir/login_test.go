@@ -23,7 +23,7 @@ func open(t testing.TB, c ldapdir.Config) *ldapdir.Dir {
 	return d
 }
 
-// openFresh returns a client that has not vetted its nodes yet.
+// openFresh returns a client that knows nothing of its nodes yet.
 func openFresh(t testing.TB, c ldapdir.Config) *ldapdir.Dir {
 	t.Helper()
 	if c.BaseDN == "" {

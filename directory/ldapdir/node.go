@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -20,12 +21,18 @@ type node struct {
 	searches     *searchPool
 	binds        *bindPool
 	vetted       atomic.Bool // refuses a made-up password
+
+	balance     balance
+	log         *slog.Logger
+	names       *atomic.Bool // whether servers of the directory tell theirs; nil: nobody wants to know
+	changesBase string       // the entry that has contextCSN; empty: it may not be read
+	changeless  atomic.Bool  // it has none
 }
 
 func newNode(d *Dir, e endpoint) *node {
 	n := &node{
 		endpoint: e, bindDN: d.config.BindDN, bindPassword: d.bindPassword,
-		timeout: d.config.Timeout, report: d.report,
+		timeout: d.config.Timeout, report: d.report, log: d.log, names: &d.names, changesBase: d.changesBase(),
 		health: health{coolDown: d.config.CoolDown, maxCoolDown: d.config.MaxCoolDown, failBack: d.config.FailBack},
 	}
 	n.searches = newSearchPool(d, n)
@@ -33,25 +40,18 @@ func newNode(d *Dir, e endpoint) *node {
 	return n
 }
 
-// connect opens a connection to the node.
-func (n *node) connect(ctx context.Context) (*conn, error) {
-	return n.dial(ctx, n.timeout, func(o Operation) { n.report(ctx, o) })
-}
-
-// dialService opens a connection and binds the service account.
-func (n *node) dialService(ctx context.Context) (*conn, error) {
-	c, err := n.connect(ctx)
-	if err != nil || n.bindDN == "" {
-		return c, err
+// bindService binds the service account.
+func (n *node) bindService(ctx context.Context, c *conn) error {
+	if n.bindDN == "" {
+		return nil
 	}
 	began := time.Now()
-	_, err = c.bind(ctx, n.bindDN, n.bindPassword())
+	_, err := c.bind(ctx, n.bindDN, n.bindPassword())
 	n.report(ctx, Operation{Kind: "bind", Server: n.name, BaseDN: n.bindDN, Detail: "service account", Took: time.Since(began), Err: err})
 	if err != nil {
-		c.close()
-		return nil, serviceError{err}
+		return serviceError{err}
 	}
-	return c, nil
+	return nil
 }
 
 // A serviceError is a refused bind of the service account. It hides the result
@@ -61,39 +61,38 @@ type serviceError struct{ err error }
 
 func (e serviceError) Error() string { return "bind of the service account: " + e.err.Error() }
 
-// search runs an idempotent search over a service connection. One that was
-// lost is replaced and the search repeated, once.
+// search runs an idempotent search over a service connection.
 func (n *node) search(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	release, err := n.searches.places.take(ctx)
+	result, _, err := n.searchOver(ctx, request)
+	return result, err
+}
+
+// searchOver runs an idempotent search over a service connection, and returns
+// that if it was answered there. One that was lost is replaced and the search
+// repeated, once.
+func (n *node) searchOver(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, *conn, error) {
+	release, err := n.searches.place(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer release()
 	for attempt := 0; ; attempt++ {
 		s, fresh, err := n.searches.get(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		result, err := n.searches.run(ctx, s, request)
-		if !lost(err) || ctx.Err() != nil {
-			return result, err
+		switch {
+		case !lost(err):
+			return result, s.conn, err
+		case ctx.Err() != nil:
+			return result, nil, err
 		}
 		n.searches.discard(s)
 		if fresh || attempt == 1 {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-}
-
-// searchFresh runs a search over a connection of its own: behind a load
-// balancer that may be another server, and another opinion.
-func (n *node) searchFresh(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	c, err := n.dialService(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	return c.read(ctx, request)
 }
 
 // hung throws away all connections to a server that did not answer in time:

@@ -19,7 +19,7 @@ func onlyNode(ctx context.Context) (name string, ok bool) {
 // eachOnly makes the attempt on the node of that name, whether it is up or
 // not. How it goes changes nothing for others.
 func (d *Dir) eachOnly(ctx context.Context, nodes []*node, name string, try attempt) error {
-	i := slices.IndexFunc(nodes, func(n *node) bool { return n.name == name })
+	i := slices.IndexFunc(nodes, func(n *node) bool { return n.is(name) })
 	if i < 0 {
 		return fmt.Errorf("%w of the name %q", errNoNode, name)
 	}

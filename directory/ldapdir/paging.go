@@ -14,12 +14,12 @@ const (
 // paged runs a search page by page (RFC 2696), over a connection of its own:
 // a server keeps one place in one search for each connection. Whatever ends it
 // early is an error.
-func (d *Dir) paged(ctx context.Context, n *node, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	c, err := n.dialService(ctx)
+func (d *Dir) paged(ctx context.Context, n *node, w *way, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	c, done, err := w.alone(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
+	defer done()
 	c.guard.keepPages()
 	control := ldap.NewControlPaging(pageSize)
 	page := *request

@@ -1,6 +1,7 @@
 package ldapdir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,13 +114,42 @@ func (d *Dir) probeBase() string {
 func (d *Dir) probe(ctx context.Context, n *node) error {
 	request := d.request(ctx, d.probeBase(), "(objectClass=*)", []string{"1.1"})
 	request.Scope = ldap.ScopeBaseObject
-	run := n.search
-	if !n.up() {
-		run = n.searchFresh
+	w, err := d.probeWay(ctx, n)
+	if err == nil {
+		defer w.close()
+		_, err = w.search(ctx, request)
 	}
-	_, err := run(ctx, request)
+	if err == nil {
+		err = w.compareChanges(ctx)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && d.base.Err() == nil {
 		return fmt.Errorf("no answer to a search within %v: %w", d.config.Timeout/2, err)
 	}
 	return err
+}
+
+// probeWay returns the way that a check goes.
+func (d *Dir) probeWay(ctx context.Context, n *node) (*way, error) {
+	if n.up() {
+		return n.shared(), nil
+	}
+	return n.opinion(ctx, nil)
+}
+
+// changesBase returns the entry of which the last changes are read.
+func (d *Dir) changesBase() string {
+	if d.probeBase() == "" {
+		return ""
+	}
+	return cmp.Or(d.config.BaseDN, d.probeBase())
+}
+
+// searchFresh runs a search over a connection of its own.
+func (d *Dir) searchFresh(ctx context.Context, n *node, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	w, err := n.opinion(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	return d.search(ctx, n, request, w.search)
 }

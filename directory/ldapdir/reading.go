@@ -15,7 +15,7 @@ type reading struct {
 	dir    *Dir
 	node   *node
 	schema *schema
-	run    runner
+	way    *way
 	entry  directory.Entry
 
 	names []string
@@ -139,9 +139,9 @@ func (r *reading) addOne(dn, name string) {
 func (r *reading) search(ctx context.Context, base, filter string, attributes ...string) ([]*ldap.Entry, error) {
 	request := r.dir.request(ctx, base, filter, attributes)
 	request.SizeLimit = maxGroups
-	result, err := r.dir.search(ctx, r.node, request, r.run)
+	result, err := r.dir.search(ctx, r.node, request, r.way.search)
 	if hasCode(err, ldap.LDAPResultSizeLimitExceeded) && len(result.Entries) < maxGroups {
-		if result, err = r.dir.paged(ctx, r.node, request); err != nil {
+		if result, err = r.dir.paged(ctx, r.node, r.way, request); err != nil {
 			return nil, err
 		}
 	}

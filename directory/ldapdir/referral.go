@@ -94,7 +94,7 @@ func (r *reading) follow(ctx context.Context, to referral) (*ldap.SearchResult, 
 		endpoint: to.endpoint, bindDN: r.node.bindDN, bindPassword: r.node.bindPassword,
 		timeout: r.node.timeout, report: r.dir.report,
 	}
-	result, err := r.dir.search(ctx, n, to.request, n.searchFresh)
+	result, err := r.dir.searchFresh(ctx, n, to.request)
 	referred := referrals(err)
 	if err != nil && len(referred) == 0 {
 		return nil, nil, badAnswer("%s, to which %s refers: %v", n.name, r.node.name, err)

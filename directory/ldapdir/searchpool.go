@@ -22,6 +22,7 @@ type searchPool struct {
 	dir    *Dir
 	node   *node
 	places *places
+	single *places // where one connection has all
 
 	mu     sync.Mutex
 	slots  []*service
@@ -45,7 +46,16 @@ func newSearchPool(d *Dir, n *node) *searchPool {
 		dir: d, node: n, slots: make([]*service, d.config.SearchConns),
 		open:   make(map[*service]bool),
 		places: newPlaces(d.config.SearchConns*perConn, d.config.MaxWaiting),
+		single: newPlaces(perConn, d.config.MaxWaiting),
 	}
+}
+
+// place waits for a place on a connection.
+func (p *searchPool) place(ctx context.Context) (release func(), err error) {
+	if several, _ := p.node.balance.found(); several {
+		return p.single.take(ctx)
+	}
+	return p.places.take(ctx)
 }
 
 // get returns a connection to search on, and whether it was dialled for this
@@ -70,15 +80,20 @@ func (p *searchPool) get(ctx context.Context) (s *service, fresh bool, err error
 
 // choose books a place on the first connection that is not busy, dialling
 // where there is none. Taking the first keeps one connection in use where one
-// is enough.
+// is enough. Behind a load balancer there is but one, since another might lead
+// to another server.
 func (p *searchPool) choose(ctx context.Context) (best *service, fresh bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, false, errClosed
 	}
+	several, _ := p.node.balance.found()
 	for i, s := range p.slots {
-		if s != nil && s.broken() {
+		if several && i > 0 {
+			break
+		}
+		if s != nil && p.useless(s) {
 			p.retire(s)
 			s = nil
 		}
@@ -108,8 +123,9 @@ func (p *searchPool) start(caller context.Context) *service {
 		defer p.done(s)
 		ctx, cancel := context.WithTimeout(withTraceOf(p.dir.base, caller), p.node.timeout)
 		defer cancel()
-		s.conn, s.err = p.node.dialService(ctx)
+		s.conn, s.err = p.node.dialSearches(ctx, true)
 		if s.conn != nil {
+			p.tellFollowed()
 			// Ends the wait for searches whose callers have left.
 			s.conn.ldap.SetTimeout(p.node.timeout)
 		}
@@ -118,11 +134,19 @@ func (p *searchPool) start(caller context.Context) *service {
 	return s
 }
 
-// broken reports whether a dialled connection is of no more use.
-func (s *service) broken() bool {
+// tellFollowed logs that the server which had all searches may have got a
+// successor.
+func (p *searchPool) tellFollowed() {
+	if _, blind := p.node.balance.found(); blind {
+		p.dir.log.Info("a new connection may lead to another server behind the address of a directory node", "server", p.node.name)
+	}
+}
+
+// useless reports whether a dialled connection is of no more use.
+func (p *searchPool) useless(s *service) bool {
 	select {
 	case <-s.ready:
-		return s.err != nil || s.conn.broken()
+		return s.err != nil || s.conn.broken() || !p.node.fits(s.conn)
 	default:
 		return false
 	}

@@ -18,11 +18,12 @@ func (d *Dir) Nodes() []directory.NodeState {
 
 // state returns what is known of the node.
 func (n *node) state() directory.NodeState {
+	server, sign := n.balance.state()
 	h := &n.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := directory.NodeState{
-		Name: n.name, Address: n.address, Up: !h.down, Since: h.since, Latency: h.latency,
+		Name: n.name, Address: n.address, Server: server, Balanced: sign, Up: !h.down, Since: h.since, Latency: h.latency,
 	}
 	if h.down {
 		s.Error, s.Retry = h.err.Error(), h.retry

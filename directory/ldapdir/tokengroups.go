@@ -23,7 +23,7 @@ type sidGroup struct {
 }
 
 type sidKey struct {
-	node *node // a node that lags may not have a group yet
+	node string // one that lags may not have a group yet
 	base string
 	sid  string
 }
@@ -79,11 +79,11 @@ func (r *reading) primarySID() (string, error) {
 // base is none of a group that could be asked for: one of another domain, or
 // outside the base as the built-in ones mostly are.
 func (r *reading) tokenGroups(ctx context.Context) error {
-	e, err := r.dir.readEntry(ctx, r.node, r.entry.DN, []string{"tokenGroups"}, r.run)
+	e, err := r.dir.readEntry(ctx, r.node, r.entry.DN, []string{"tokenGroups"}, r.way.search)
 	if err != nil {
 		return err
 	}
-	sids, err := r.dir.values(ctx, r.node, e, "tokenGroups", r.run)
+	sids, err := r.dir.values(ctx, r.node, e, "tokenGroups", r.way.search)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (r *reading) resolve(ctx context.Context, base string, sids []string) (map[
 		if !validSID(sid) {
 			return nil, badAnswer("%x among the groups of %q is no SID", sid, r.entry.DN)
 		}
-		if g, ok := r.dir.sids.get(sidKey{r.node, base, sid}, now); ok {
+		if g, ok := r.dir.sids.get(sidKey{r.way.name(), base, sid}, now); ok {
 			known[sid] = g
 			continue
 		}
@@ -135,7 +135,7 @@ func (r *reading) resolve(ctx context.Context, base string, sids []string) (map[
 		}
 	}
 	for sid, g := range read {
-		r.dir.sids.put(sidKey{r.node, base, sid}, g)
+		r.dir.sids.put(sidKey{r.way.name(), base, sid}, g)
 	}
 	maps.Copy(known, read)
 	return known, nil

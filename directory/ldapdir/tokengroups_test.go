@@ -10,7 +10,7 @@ import (
 func TestSIDCache(t *testing.T) {
 	var c sidCache
 	now := time.Unix(1_000_000, 0)
-	one, other := &node{}, &node{}
+	one, other := "one", "other"
 	key := sidKey{one, "dc=x", "S"}
 	c.put(key, sidGroup{name: "staff", until: now.Add(time.Minute)})
 	for _, tt := range []struct {

@@ -22,6 +22,7 @@ type Trace struct {
 //	dial, tls, starttls a new connection; Detail is the address, and how TLS is spoken
 //	bind                BaseDN is the DN; Detail tells that of the service account
 //	password            the change of one; BaseDN is the DN
+//	identify            a read of what tells servers at one address apart
 //	search, read        below BaseDN, or the one entry
 //	probe               the check of a node in the background
 //	failover, failback  the node in Server is in use from now on

@@ -97,7 +97,10 @@ func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, p
 			return b.sent, !b.taken && errors.Is(b.verdict, directory.ErrBadCredentials), b.verdict
 		}
 		if d.config.UserDNTemplate == "" || e.Node != "" || e.ID == "" {
-			e.Node, e.Notice = n.name, b.said.notice()
+			if name := n.nameOf(c.backend); name != e.Node {
+				e.Node, e.Attributes = name, nil // what another one has read
+			}
+			e.Notice = b.said.notice()
 			return true, true, nil
 		}
 		read, err := d.read(whole, n, e.DN, c.read)
@@ -107,7 +110,7 @@ func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, p
 		if err != nil {
 			return true, false, err
 		}
-		read.Notice = b.said.notice()
+		read.Node, read.Notice = n.nameOf(c.backend), b.said.notice()
 		*e = read
 		return true, true, nil
 	})
@@ -119,7 +122,7 @@ var errAnything = errors.New("the server says yes to the bind of nobody, so its 
 // vet makes sure that the node, which has just taken the password of dn, would
 // not take any other: once, until the node fails.
 func (d *Dir) vet(ctx context.Context, n *node, dn string, c *conn) error {
-	if n.vetted.Load() {
+	if n.vetted.Load() && n.fits(c) {
 		return nil
 	}
 	nobody := d.nobodyDN()
@@ -135,7 +138,9 @@ func (d *Dir) vet(ctx context.Context, n *node, dn string, c *conn) error {
 	case !answered || judge(err, true) != healthy:
 		return err
 	}
-	n.vetted.Store(true)
+	if n.fits(c) {
+		n.vetted.Store(true)
+	}
 	return nil
 }
 
