@@ -1,6 +1,7 @@
 package ldapdir
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -116,6 +117,70 @@ func TestServerOfChange(t *testing.T) {
 		id, ok := serverOf(csn)
 		if ok != (want != "") || id != want {
 			t.Errorf("%q: %q, %v, want %q", csn, id, ok, want)
+		}
+	}
+}
+
+// The searches of one call are answered by one server, or the call begins anew.
+func TestAWayLeadsToOneServer(t *testing.T) {
+	one, two, untold := backend{host: "dc1"}, backend{host: "dc2"}, backend{}
+	for _, tt := range []struct {
+		name   string
+		from   string
+		meets  []backend
+		moved  bool
+		answer string
+	}{
+		{"one", "", []backend{one, one}, false, "url [dc1]"},
+		{"two", "", []backend{one, two}, true, "url [dc1]"},
+		{"the one of the entry", "url [dc1]", []backend{one, one}, false, "url [dc1]"},
+		{"not the one of the entry", "url [dc2]", []backend{one}, true, "url [dc1]"},
+		{"nobody yet", "url [dc2]", nil, false, "url [dc2]"},
+		{"nobody yet, and no entry", "", nil, false, "url [dc1]"},
+		{"one that does not tell", "", []backend{untold, one}, false, "url"},
+	} {
+		n := &node{endpoint: endpoint{name: "url"}}
+		n.balance.meet(one, time.Now())
+		n.balance.meet(two, time.Now())
+		w := n.shared()
+		w.from = tt.from
+		var err error
+		for _, x := range tt.meets {
+			err = errors.Join(err, w.meet(x))
+		}
+		if errors.Is(err, errMoved) != tt.moved || w.name() != tt.answer {
+			t.Errorf("%s: %v, %q", tt.name, err, w.name())
+		}
+	}
+	n, tries := &node{}, 0
+	if err := n.once(func(*way) error { tries++; return errMoved }); err != errMoved || tries != 2 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}
+
+// When the server that is kept to is missed again and again, or has lost the
+// connection for searches, another takes its place.
+func TestAnotherTakesItsPlace(t *testing.T) {
+	one, two := backend{host: "dc1"}, backend{host: "dc2"}
+	for _, tt := range []struct {
+		name     string
+		arrive   []backend
+		searches bool // the last of them is the connection for searches
+		want     backend
+	}{
+		{"bad luck", []backend{two, two}, false, one},
+		{"again and again", []backend{two, two, two}, false, two},
+		{"not in a row", []backend{two, two, one, two, two}, false, one},
+		{"for searches", []backend{two}, true, two},
+	} {
+		var b balance
+		b.meet(one, time.Now())
+		b.meet(two, time.Now())
+		for i, x := range tt.arrive {
+			b.arrive(x, tt.searches && i == len(tt.arrive)-1)
+		}
+		if b.kept != tt.want {
+			t.Errorf("%s: %v", tt.name, b.kept)
 		}
 	}
 }

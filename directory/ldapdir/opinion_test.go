@@ -71,8 +71,14 @@ func TestValuesOfAnotherNode(t *testing.T) {
 	if other, err := d.Find(t.Context(), "ann"); err != nil || other.Node != second.URL() {
 		t.Fatal(other, err) // by now the first is known to be down
 	}
-	g, err := d.Groups(t.Context(), e)
-	if err != nil || g.Node != second.URL() || !slices.Equal(g.Names, []string{"second"}) {
-		t.Errorf("%+v, %v", g, err)
+	verified, err := d.Verify(t.Context(), e, "geheim")
+	if err != nil || verified.Node != second.URL() {
+		t.Fatal(verified, err)
+	}
+	for step, e := range map[string]directory.Entry{"found": e, "verified by the other": verified} {
+		g, err := d.Groups(t.Context(), e)
+		if err != nil || g.Node != second.URL() || !slices.Equal(g.Names, []string{"second"}) {
+			t.Errorf("%s: %+v, %v", step, g, err)
+		}
 	}
 }
