@@ -14,6 +14,7 @@ type fake struct {
 	mu     sync.Mutex
 	id     string   // of everybody; "" is nobody there
 	groups []string // of everybody
+	shown  string   // the canonical name of everybody; "" is the one asked for
 	err    error    // of Find and Groups
 	delay  time.Duration
 	finds  int
@@ -49,6 +50,9 @@ func (f *fake) Find(ctx context.Context, name string) (Entry, error) {
 }
 
 func (f *fake) entry(name string) Entry {
+	if f.shown != "" {
+		name = f.shown
+	}
 	return Entry{ID: f.id, Name: name, DisplayName: "D " + name, Node: "n1"}
 }
 

@@ -95,6 +95,28 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// Whose name is spelled otherwise by now is told of by the one that sessions
+// have.
+func TestLostOfARenamedUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var losses []Loss
+		d, f := newTest(t, Config{Lost: func(l Loss) { losses = append(losses, l) }})
+		login(t, d)
+		f.set(func(f *fake) { f.shown = "Fred" })
+		time.Sleep(time.Hour)
+		if u, err := d.User(t.Context(), "fred", "id-1"); err != nil || u.Name != "Fred" {
+			t.Errorf("%+v, %v", u, err)
+		}
+		f.set(func(f *fake) { f.id = "" })
+		time.Sleep(time.Hour)
+		d.User(t.Context(), "fred", "id-1")
+		synctest.Wait()
+		if len(losses) != 1 || losses[0].User != "fred" || !losses[0].Gone {
+			t.Errorf("told of %+v", losses)
+		}
+	})
+}
+
 // While nodes disagree whose the name is, neither loses a session.
 func TestNamesakeOnOneNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

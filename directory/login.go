@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// maxOthers bounds the reads of others that a login waits for.
+const maxOthers = 8
+
 // UpdateAtLogin says which logins read the groups.
 type UpdateAtLogin int
 
@@ -66,8 +69,9 @@ func (d *Directory) login(ctx context.Context, e Entry, need []string, ahead *fl
 	}
 	var err error
 	// A read that is under way may be of a namesake, need other groups, or
-	// fail for a reason of its own node; then this login asks once itself.
-	for range 2 {
+	// fail for a reason of its own node; then this login asks itself, when its
+	// turn comes.
+	for range maxOthers {
 		f, own := ahead, false
 		if ahead = nil; f == nil {
 			f, own = d.join(ctx, e.Name, &e, need)

@@ -1,10 +1,8 @@
 package directory
 
-import "time"
-
 // A Loss is what somebody had and has no longer.
 type Loss struct {
-	User string // the canonical name
+	User string // the canonical name as it was asked for, which sessions have
 	ID   string // Entry.ID
 	// Groups are the ones the user was in; sorted, never modified.
 	Groups []string
@@ -14,9 +12,9 @@ type Loss struct {
 }
 
 // tell calls Config.Lost if a read has brought less than was known.
-func (d *Directory) tell(last *known, out outcome, now time.Time) {
+func (d *Directory) tell(name string, last *known, out outcome) {
 	u := last.user
-	l := Loss{User: u.Name, ID: u.ID}
+	l := Loss{User: name, ID: u.ID}
 	switch {
 	case isGone(out.err):
 		l.Groups, l.Gone = u.Groups, true

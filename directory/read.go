@@ -216,7 +216,7 @@ func (d *Directory) land(s *slot, f *flight, out outcome, login bool) {
 	}
 	close(f.done)
 	if last != nil {
-		d.tell(last, out, now)
+		d.tell(s.name, last, out)
 	}
 }
 

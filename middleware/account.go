@@ -46,6 +46,11 @@ func (a *Auth) change(ctx context.Context, c Credentials, e directory.Entry, res
 	}
 	_, err := settled(e, a.directory.ChangePassword(ctx, e, c.Password, c.NewPassword))
 	a.proofs.forget(res.Subject) // also after an error: the answer alone may be lost
+	if wrongPassword(err) {
+		// It was right a moment ago: another node has an older one, or it was
+		// changed meanwhile. The person has typed nothing wrong.
+		err = fmt.Errorf("%w: the old password, which was accepted: %v", directory.ErrUnavailable, err)
+	}
 	if err != nil {
 		return e, err
 	}

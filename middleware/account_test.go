@@ -276,6 +276,7 @@ func TestNewPasswordsThatTheDirectoryRefuses(t *testing.T) {
 		{"for no reason", &directory.PasswordError{Fault: directory.PasswordRefused}, 401, true, "The new password is not acceptable."},
 		{"nobody may", directory.ErrNoPasswordChange, 401, false, "Your password cannot be changed here."},
 		{"no answer", directory.ErrUnavailable, 503, false, "the new one is valid already"},
+		{"another node has an older password", directory.ErrBadCredentials, 503, false, "the new one is valid already"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, a := newAccounts(t, directory.PasswordMustChange, false)
@@ -472,4 +473,36 @@ func TestTwoChangesAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A double click is one change, and both answers let in.
+func TestDoubleClickIsOneChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a := newAccounts(t, directory.PasswordExpired, false)
+		w.source.slow = make(chan struct{})
+		var wg sync.WaitGroup
+		var codes [3]int
+		for i := range codes {
+			wg.Go(func() { codes[i] = w.change("alice", "right", "new", "new").Code })
+		}
+		synctest.Wait()
+		close(w.source.slow)
+		wg.Wait()
+		if codes != [3]int{303, 303, 303} || a.changes != 1 {
+			t.Errorf("answers %v, %d changes", codes, a.changes)
+		}
+		if s, err := w.auth.Attempts().Status(t.Context(), "alice", hereAddr); err != nil || s.FailedLogins != 0 {
+			t.Errorf("counted %+v, %v", s, err)
+		}
+	})
+}
+
+// Who knows the password of an account that no new one helps is told so, and
+// not asked for a new one.
+func TestNoNewPasswordHelpsADisabledAccount(t *testing.T) {
+	w, _ := newAccounts(t, directory.AccountDisabled, false)
+	rec := w.change("alice", "right", "new", "new")
+	if rec.Code != 401 || isPasswordPage(rec.Body.String()) || !strings.Contains(rec.Body.String(), "disabled") {
+		t.Errorf("got %d %s", rec.Code, rec.Body)
+	}
 }

@@ -95,10 +95,10 @@ func (a *Auth) Authenticate(ctx context.Context, c Credentials) (Accepted, error
 	// A clone: the name may be a piece of a request body, and some of what
 	// keeps it outlives the request.
 	c.Name = strings.Clone(norm.NFC.String(c.Name))
-	if c.CaptchaID != "" || c.NewPassword != "" {
-		return a.try(ctx, c) // an answer is good for one try, not for its neighbours, and so is a change
+	if c.CaptchaID != "" {
+		return a.try(ctx, c) // its answer is good for one try, not for its neighbours
 	}
-	k := tryKey{c.Name, c.Password, c.Client, c.Uncertain}
+	k := tryKey{c.Name, c.Password, c.NewPassword, c.Client, c.Uncertain}
 	return a.tries.do(ctx, k, func() (Accepted, error) { return a.try(ctx, c) })
 }
 

@@ -20,6 +20,7 @@ type flights struct {
 // part of it, or a stranger's guess could be counted under somebody else's.
 type tryKey struct {
 	name, password string
+	newPassword    string // a double click is one change
 	client         netip.Addr
 	uncertain      bool
 }

@@ -124,7 +124,7 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) {
 		CaptchaAnswer: r.PostForm.Get("os_captcha"),
 		NewPassword:   r.PostForm.Get("os_new_password"),
 	}
-	if r.PostForm.Has("os_new_password") && !a.typedTwice(w, r, c) {
+	if a.changer && r.PostForm.Has("os_new_password") && !a.typedTwice(w, r, c) {
 		return
 	}
 	res, err := a.login(w, r, c)
@@ -167,6 +167,7 @@ func (a *Auth) loginRefused(w http.ResponseWriter, r *http.Request, c Credential
 		f.Message = "Your password was changed. " + f.Message
 	case changing && errors.Is(err, directory.ErrUnavailable): // the answer alone may be lost
 		f.Message += " If the old password is refused then, the new one is valid already."
+	case passwordRight(err) != nil && !mayChange(err): // no new password helps
 	case changing && !errors.Is(err, directory.ErrNoPasswordChange):
 		page = a.passwordPage
 	case mayChange(err) && a.changer:

@@ -19,8 +19,8 @@ import (
 
 const (
 	// maxProofs bounds the proofs of all users, and maxUserProofs those of
-	// one: only right passwords make them, but who has one can log in by any
-	// spelling that the directory folds, from a whole network.
+	// one: only right passwords make them, but who has one can send it from a
+	// whole network.
 	maxProofs     = 1 << 15
 	maxUserProofs = 1 << 8
 	// idleMACs is how many states of the keyed hash wait for the next use.
