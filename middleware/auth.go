@@ -199,8 +199,10 @@ func (a *Auth) Forget(user string) {
 }
 
 // lost is told by the directory who has lost groups, or is gone. A cookie of
-// somebody who is gone authenticates nobody as it is; ending the sessions keeps
-// a namesake who comes later, and lists of sessions, from finding them.
+// somebody who is gone, or whose name is another entry's by now, authenticates
+// nobody as it is. Of the former it ends the sessions too, so that they stay
+// dead when the entry comes back; those that the store cannot end just now live
+// again with it.
 func (a *Auth) lost(l directory.Loss) {
 	at := []any{"user", l.User}
 	if !l.Gone {
