@@ -1,9 +1,14 @@
 package main_test
 
 import (
+	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/seed-244866eb/gatehouse/internal/slapdtest"
 )
 
 var outageSteps = []step{
@@ -13,6 +18,7 @@ var outageSteps = []step{
 	{"slapd stopped: the same within the LDAP timeout", func(t *testing.T, p *program) {
 		outage(t, p, p.w.slapd.Stop, p.w.slapd.Cont)
 	}},
+	{"slapd stopped: one login waits, and nothing is left behind", outageCostsOneWait},
 	{"slapd stopped while a crowd logs in", outageUnderLoad},
 }
 
@@ -90,6 +96,68 @@ func (p *program) recovers(t *testing.T, user string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// outageCostsOneWait stops slapd for longer than several pauses: the first
+// login waits for it, the others do not, and neither do cookies. When slapd goes
+// on, so do logins, and the program has as many files open as before.
+func outageCostsOneWait(t *testing.T, p *program) {
+	user := p.w.person(t)
+	cookie := p.login(t, "fred", "fredpass")
+	p.login(t, user, "pw-"+user)
+	before := p.files(t)
+	p.w.slapd.Stop()
+	stopped := true
+	defer func() {
+		if stopped {
+			p.w.slapd.Cont()
+		}
+	}()
+	p.unavailable(t, credentials(user, "pw-"+user))
+	var logins, cookies []time.Duration
+	for began := time.Now(); time.Since(began) < 2*ldapTimeout; time.Sleep(50 * time.Millisecond) {
+		begun := time.Now()
+		p.unavailable(t, credentials(user, "pw-"+user))
+		logins = append(logins, time.Since(begun))
+		begun = time.Now()
+		p.stillLoggedIn(t, cookie)
+		cookies = append(cookies, time.Since(begun))
+	}
+	quick(t, "a login in the pause", logins)
+	quick(t, "four requests with a cookie", cookies)
+	p.w.slapd.Cont()
+	stopped = false
+	p.recovers(t, user)
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		if now := p.files(t); now <= before {
+			return
+		} else if time.Since(began) > 10*time.Second {
+			t.Fatalf("%d files are open, before the outage %d", now, before)
+		}
+	}
+}
+
+// quick checks that it takes less than 100 ms, and never as long as a wait for
+// the directory: on a machine that does much else one of many may be late.
+func quick(t *testing.T, what string, took []time.Duration) {
+	t.Helper()
+	slices.Sort(took)
+	if median, worst := took[len(took)/2], took[len(took)-1]; median > 100*time.Millisecond || worst > ldapTimeout/2 {
+		t.Errorf("%s takes %v, at worst %v", what, median, worst)
+	}
+}
+
+// files returns how many files the program has open, without those of our own
+// connections that are idle.
+func (p *program) files(t *testing.T) int {
+	t.Helper()
+	p.client.CloseIdleConnections()
+	time.Sleep(50 * time.Millisecond) // the program hears of it a moment later
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		slapdtest.Skip(t, err.Error())
+	}
+	return len(entries)
 }
 
 // outageUnderLoad stops slapd below 50 logins that have begun.
