@@ -212,6 +212,12 @@ func (n *node) kept() string {
 	return n.nameOf(x)
 }
 
+// elsewhere reports whether a name is that of a server behind the node, and not
+// of the one that is kept to: an entry may be on that one alone.
+func (n *node) elsewhere(name string) bool {
+	return name != n.name && n.is(name) && name != n.kept()
+}
+
 // is reports whether a name is that of the node, or of a server behind it.
 func (n *node) is(name string) bool {
 	return name == n.name || strings.HasPrefix(name, n.name+" [")

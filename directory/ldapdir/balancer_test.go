@@ -129,6 +129,8 @@ func behind(name string, suffix map[string][]string) []ldapserver.Entry {
 		{DN: "dc=example,dc=org", Attributes: suffix},
 		{DN: ann, Attributes: map[string][]string{"objectClass": {"inetOrgPerson"}, "userPassword": {"geheim"},
 			"entryUUID": {"11111111-1111-4111-8111-111111111111"}}},
+		{DN: "uid=on-" + name + ",ou=people,dc=example,dc=org", Attributes: map[string][]string{
+			"objectClass": {"inetOrgPerson"}, "userPassword": {"geheim"}}},
 		{DN: "cn=staff,ou=groups,dc=example,dc=org", Attributes: map[string][]string{"member": {ann}}},
 		{DN: "cn=only-" + name + ",ou=groups,dc=example,dc=org", Attributes: map[string][]string{"member": {ann}}},
 	}
@@ -266,6 +268,8 @@ func TestBehindABalancer(t *testing.T) {
 			}
 			c.stays()
 			c.otherOpinion()
+			c.followsTheEntry()
+			c.votes()
 			c.nextServer()
 		})
 	}
@@ -317,6 +321,65 @@ func (c *cluster) otherOpinion() {
 	}
 	if g, err := c.dir.Groups(t.Context(), e, asked...); err != nil || !slices.Contains(asked, g.Node) {
 		t.Errorf("all of %q asked: %+v, %v", asked, g, err)
+	}
+}
+
+// followsTheEntry checks that a login of somebody whom another server has shown
+// goes to that one: the one that is kept to would refuse the password.
+func (c *cluster) followsTheEntry() {
+	t := c.t
+	t.Helper()
+	strangers := 0
+	for i := range c.servers {
+		name := fmt.Sprintf("on-dc%d", i+1)
+		missing, err := c.dir.Find(t.Context(), name)
+		if err == nil {
+			continue
+		}
+		strangers++
+		dn := "uid=" + name + ",ou=people,dc=example,dc=org"
+		asked := []string{missing.Node}
+		var g directory.GroupSet
+		for range c.servers {
+			if g, err = c.dir.Groups(t.Context(), directory.Entry{Name: name, DN: dn}, asked...); err == nil {
+				break
+			}
+			asked = append(asked, g.Node)
+		}
+		e, err2 := c.dir.Verify(t.Context(), directory.Entry{Name: name, DN: dn, Node: g.Node}, "geheim")
+		if err != nil || err2 != nil || e.Node != g.Node {
+			t.Errorf("%s: %+v, %v; %+v, %v", name, g, err, e, err2)
+		}
+		if again, err := c.dir.Groups(t.Context(), e); err != nil || again.Node != g.Node || again.Preferred {
+			t.Errorf("%s: %+v, %v", name, again, err)
+		}
+	}
+	if strangers != len(c.servers)-1 {
+		t.Errorf("%d people are strangers to the server that is kept to", strangers)
+	}
+}
+
+// votes checks that one server's yes is enough for a group that is needed, and
+// that what only another has shown does not come and go.
+func (c *cluster) votes() {
+	t := c.t
+	t.Helper()
+	people, err := directory.New(directory.Config{Source: c.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer people.Close()
+	for i := range c.servers {
+		need := fmt.Sprintf("only-dc%d", i+1)
+		for range 3 {
+			e, err := people.Find(t.Context(), "ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u, err := people.Login(t.Context(), e, need); err != nil || !slices.Contains(u.Groups, need) {
+				t.Errorf("who needs %s: %+v, %v", need, u, err)
+			}
+		}
 	}
 }
 

@@ -49,6 +49,28 @@ func (p *bindPool) use(ctx context.Context, f func(*conn) (sent, keep bool, err 
 	}
 }
 
+// useAt is use with a connection to the server of that name behind the node,
+// where the pool's do not lead and it is reached.
+func (p *bindPool) useAt(ctx context.Context, name string, f func(*conn) (sent, keep bool, err error)) (sent bool, err error) {
+	if !p.node.elsewhere(name) {
+		return p.use(ctx, f)
+	}
+	release, err := p.places.take(ctx)
+	if err != nil {
+		return false, err
+	}
+	c, err := p.node.seek(ctx, name)
+	if c != nil {
+		defer c.close()
+		sent, _, err = f(c)
+	}
+	release()
+	if err != nil || c != nil {
+		return sent, err
+	}
+	return p.use(ctx, f)
+}
+
 // take returns the connection used last, which keeps the others idle until
 // they are too old, or dials.
 func (p *bindPool) take(ctx context.Context) (c *conn, fresh bool, age int, err error) {

@@ -87,17 +87,29 @@ func (d *Dir) groupsOf(ctx context.Context, n *node, e directory.Entry, asked []
 		second = true // what came with the entry is of another server, should there be a second try
 		return err
 	}
-	if len(asked) == 0 {
+	w, err := d.groupsWay(ctx, n, e, asked)
+	switch {
+	case err != nil:
+		return directory.GroupSet{}, err
+	case w == nil:
 		err = n.once(read)
 		return set, err
-	}
-	w, err := n.opinion(ctx, asked)
-	if err != nil {
-		return directory.GroupSet{}, err
 	}
 	defer w.close()
 	err = read(w)
 	return set, err
+}
+
+// groupsWay returns a way over a connection of its own, or nil where the
+// service connections serve.
+func (d *Dir) groupsWay(ctx context.Context, n *node, e directory.Entry, asked []string) (*way, error) {
+	if len(asked) > 0 {
+		return n.opinion(ctx, asked)
+	}
+	if !n.elsewhere(e.Node) {
+		return nil, nil
+	}
+	return n.wayTo(ctx, e.Node)
 }
 
 // groups reads the groups from one node.
@@ -108,12 +120,12 @@ func (d *Dir) groups(ctx context.Context, w *way, e directory.Entry, second bool
 		return nil, err
 	}
 	// What another node has read says nothing about the groups on this one.
-	if second || e.Node != n.kept() || e.Attributes == nil && len(s.groupAttributes()) > 0 {
+	if second || e.Node != w.name() || e.Attributes == nil && len(s.groupAttributes()) > 0 {
 		if e, err = d.readAgain(ctx, n, e, w.search); err != nil {
 			return nil, err
 		}
-	} else if w.from = e.Node; w.met != nil && w.name() != w.from {
-		return nil, errMoved
+	} else {
+		w.from = e.Node
 	}
 	r := &reading{dir: d, node: n, schema: s, way: w, entry: e, seen: map[string]bool{}}
 	if err := r.read(ctx); err != nil {

@@ -219,6 +219,17 @@ func (n *node) dialOther(ctx context.Context, names []string) (*conn, error) {
 	return n.serve(ctx, c)
 }
 
+// seek opens a connection to the server of that name; nil if it is not reached.
+func (n *node) seek(ctx context.Context, name string) (*conn, error) {
+	right := func(c *conn) bool { return n.nameOf(c.backend) == name }
+	c, err := n.reach(ctx, right)
+	if err != nil || right(c) {
+		return c, err
+	}
+	c.close()
+	return nil, nil
+}
+
 // serve makes a service connection of c, or closes it.
 func (n *node) serve(ctx context.Context, c *conn) (*conn, error) {
 	err := n.bindService(ctx, c)

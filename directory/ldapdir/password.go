@@ -88,7 +88,7 @@ func (d *Dir) change(part, whole context.Context, n *node, p passwords) (sent bo
 		return d.changeAsService(part, whole, n, p, d.modifyUnicodePwd)
 	}
 	expired := false
-	sent, err = n.binds.use(part, func(c *conn) (sent, keep bool, err error) {
+	sent, err = n.binds.useAt(part, p.entry.Node, func(c *conn) (sent, keep bool, err error) {
 		b := d.bindPerson(whole, n, c, p.entry, p.old)
 		var refused *directory.AccountError
 		may := errors.As(b.verdict, &refused) && refused.MayChange()

@@ -86,7 +86,7 @@ func (d *Dir) nobodyDN() string {
 // verify binds on one node. Getting a connection has the node's share of the
 // time; the bind, which cannot be repeated elsewhere, has all that is left.
 func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, password string) (sent bool, err error) {
-	return n.binds.use(part, func(c *conn) (sent, keep bool, err error) {
+	return n.binds.useAt(part, e.Node, func(c *conn) (sent, keep bool, err error) {
 		b := d.bindPerson(whole, n, c, *e, password)
 		if b.verdict == nil {
 			b.verdict = d.vet(whole, n, e.DN, c)
@@ -97,8 +97,8 @@ func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, p
 			return b.sent, !b.taken && errors.Is(b.verdict, directory.ErrBadCredentials), b.verdict
 		}
 		if d.config.UserDNTemplate == "" || e.Node != "" || e.ID == "" {
-			if name := n.nameOf(c.backend); name != e.Node {
-				e.Node, e.Attributes = name, nil // what another one has read
+			if !n.is(e.Node) {
+				e.Node, e.Attributes = n.nameOf(c.backend), nil // another node has read these
 			}
 			e.Notice = b.said.notice()
 			return true, true, nil

@@ -48,6 +48,19 @@ func (n *node) opinion(ctx context.Context, names []string) (*way, error) {
 	return &way{node: n, own: c}, nil
 }
 
+// wayTo returns a way over a connection of its own to the server of that name,
+// or nil if that is not reached.
+func (n *node) wayTo(ctx context.Context, name string) (*way, error) {
+	c, err := n.seek(ctx, name)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	if c, err = n.serve(ctx, c); err != nil {
+		return nil, err
+	}
+	return &way{node: n, own: c}, nil
+}
+
 // close ends the connection if it is the way's own.
 func (w *way) close() {
 	if w.own != nil {
