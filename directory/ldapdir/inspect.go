@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // An Inspection is what a node has told about itself over one connection.
@@ -59,12 +61,17 @@ func (d *Dir) inspect(ctx context.Context, n *node, seen *Inspection) error {
 	// GeneralizedTime, as Active Directory writes it: 20260102030405.0Z.
 	seen.Clock, _ = time.Parse("20060102150405.0Z", root.GetEqualFoldAttributeValue("currentTime"))
 	for _, base := range d.bases() {
-		e, err := d.readEntry(ctx, n, base, []string{"contextCSN"}, c.read)
-		if err != nil {
+		request := d.request(ctx, base, "(objectClass=*)", []string{"contextCSN"})
+		request.Scope = ldap.ScopeBaseObject
+		result, err := d.search(ctx, n, request, c.read)
+		if searched := base == d.config.UserBaseDN || base == d.config.GroupBaseDN; err != nil && (searched || lost(err)) {
 			return err
 		}
-		if csn := e.GetEqualFoldAttributeValues("contextCSN"); len(csn) > 0 {
-			seen.Changes = csn // the suffix has it alone
+		// A login needs to search below a base, not to read it.
+		for _, e := range result.Entries {
+			if csn := e.GetEqualFoldAttributeValues("contextCSN"); len(csn) > 0 {
+				seen.Changes = csn // the suffix has it alone
+			}
 		}
 	}
 	return nil

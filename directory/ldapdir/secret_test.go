@@ -118,3 +118,18 @@ func TestWhatIsNoSecretShows(t *testing.T) {
 		}
 	}
 }
+
+// Whoever writes a password into a URL hears that there is too much in it, and
+// nobody who reads the error hears the password.
+func TestNoErrorShowsAPasswordInAURL(t *testing.T) {
+	for _, url := range []string{
+		"ldap://cn=admin:" + canary + "@127.0.0.1:389", "ldaps://" + canary + "@dc1", canary + "@dc1", "ldap://a:" + canary + "@b@dc1",
+		"ldap://127.0.0.1/??sub??x-bindpw=" + canary, "ldap://u:" + canary + "@dc1:%zz", "ldap://u:" + canary + "@dc1 :1",
+	} {
+		_, err := ldapdir.New(good(func(c *ldapdir.Config) { c.URLs = []string{url} }))
+		if err == nil {
+			t.Fatalf("%s is accepted", url)
+		}
+		mustHide(t, url, err.Error())
+	}
+}

@@ -39,7 +39,7 @@ func (c Config) servers() ([]server, []error) {
 			err = errors.New("is there twice")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs %q: %w", raw, err))
+			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs %q: %w", shownURL(raw), err))
 			continue
 		}
 		if !c.SpreadByHost {
@@ -48,6 +48,24 @@ func (c Config) servers() ([]server, []error) {
 		all = append(all, s)
 	}
 	return all, errs
+}
+
+// shownURL returns a URL without what may be a password in it: before the host,
+// or in an extension behind it (RFC 4516 section 2).
+func shownURL(raw string) string {
+	raw, query, found := strings.Cut(raw, "?")
+	if found && query != "" {
+		raw += "?" + hidden
+	}
+	i := strings.LastIndexByte(raw, '@')
+	if i < 0 {
+		return raw
+	}
+	scheme, _, ok := strings.Cut(raw[:i], "://")
+	if !ok {
+		return hidden + raw[i:]
+	}
+	return scheme + "://" + hidden + raw[i:]
 }
 
 // checkDomain returns the faults of Domain and Site.

@@ -333,3 +333,13 @@ func TestNodesThatFail(t *testing.T) {
 		}
 	})
 }
+
+// A base that may be searched and not read, as one without an entry of its own,
+// is no failure: no login reads it.
+func TestBaseThatIsOnlySearched(t *testing.T) {
+	base := slapdtest.Config{Users: 5, Access: "access to dn.base=\"" + slapdtest.BaseDN + "\" by * search"}
+	r, status := report(t, "pw-u00001", append(flags(slapdtest.Start(t, base)), "-ldap-base", slapdtest.BaseDN, "-user", "u00001")...)
+	if status != exitOK || len(problems(r)) > 0 || r.Nodes[0].Password != "accepted" {
+		t.Errorf("status %d, %+v", status, r)
+	}
+}
