@@ -47,6 +47,7 @@ func (d *Dir) setNodes(endpoints []endpoint) {
 		d.wg.Go(func() { d.drain(n) })
 	}
 	d.choose(d.base)
+	d.letIn()
 	d.kick()
 }
 

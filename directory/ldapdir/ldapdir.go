@@ -101,8 +101,10 @@ type Dir struct {
 	wg     sync.WaitGroup // every call and every goroutine
 	kicked chan struct{}  // wakes the checks
 
-	open     chan struct{} // closed when names have been looked up once
-	openOnce sync.Once
+	open       chan struct{} // closed when there are nodes, or no hope of any
+	openOnce   sync.Once
+	looked     chan struct{} // closed when all names have been looked up once
+	lookedOnce sync.Once
 
 	mu         sync.Mutex
 	closed     bool
@@ -143,7 +145,7 @@ func prepare(c Config) (*Dir, *discovery, error) {
 	d := &Dir{
 		config: c, log: c.Logger.With("component", "ldapdir"), nobody: "nobody-" + rand.Text(),
 		bindPassword: func() string { return c.BindPassword },
-		kicked:       make(chan struct{}, 1), open: make(chan struct{}),
+		kicked:       make(chan struct{}, 1), open: make(chan struct{}), looked: make(chan struct{}),
 	}
 	d.check = d.probe
 	d.names.Store(c.Schema == kindAD)

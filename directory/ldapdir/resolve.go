@@ -51,8 +51,9 @@ func (r *discovery) fixed() bool {
 }
 
 // round asks for everything once and hands on the endpoints: when all answers
-// are there, and before that when its patience is over, so that one name
-// server that is down does not hold up the nodes that are known.
+// are there, and before that when its patience is over and with each answer
+// from then on, so that one name server that is down does not hold up the nodes
+// that are known.
 func (r *discovery) round(ctx context.Context, publish func([]endpoint)) error {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -67,6 +68,7 @@ func (r *discovery) round(ctx context.Context, publish func([]endpoint)) error {
 		errs = append(errs, err)
 	}
 	answers, hosts := r.lookups(ctx)
+	impatient := false
 	for hosts > 0 {
 		select {
 		case a := <-answers:
@@ -76,6 +78,9 @@ func (r *discovery) round(ctx context.Context, publish func([]endpoint)) error {
 			}
 			errs = append(errs, a.err)
 		case <-early.C:
+			impatient = true
+		}
+		if impatient {
 			publish(r.endpoints())
 		}
 	}
@@ -142,7 +147,11 @@ func (r *discovery) discover(ctx context.Context) (all []server, err error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("the domain %s names no servers", domain)
 	}
-	return all, nil
+	// The order of the answers is random. What is left out must stay left out.
+	slices.SortFunc(all, func(a, b server) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.weight, a.weight), cmp.Compare(a.url, b.url))
+	})
+	return all[:min(len(all), maxNodes)], nil // each is a question of its own
 }
 
 // records returns the servers that the SRV records below the name stand for.
@@ -247,8 +256,8 @@ func (d *Dir) resolve(r *discovery) {
 	}
 }
 
-// resolved notes how a round went, and lets in the calls that waited for the
-// first one.
+// resolved notes how a round went. After the first one no call waits, whether
+// there are nodes or not.
 func (d *Dir) resolved(err error) {
 	d.mu.Lock()
 	if err != nil && d.base.Err() == nil && (d.unresolved == nil || d.unresolved.Error() != err.Error()) {
@@ -256,16 +265,26 @@ func (d *Dir) resolved(err error) {
 	}
 	d.unresolved = err
 	d.mu.Unlock()
-	d.openOnce.Do(func() { close(d.open) })
+	d.letIn()
+	d.lookedOnce.Do(func() { close(d.looked) })
 }
 
-// Resolve waits until the names of the servers have been looked up once. The
-// error is [directory.ErrUnavailable] when no node is known then. Calls wait
-// by themselves; it is for whoever wants to see the nodes.
+// letIn lets in the calls that waited for nodes.
+func (d *Dir) letIn() { d.openOnce.Do(func() { close(d.open) }) }
+
+// Resolve waits until the names of the servers have been looked up once, for
+// Config.Timeout at most. The error is [directory.ErrUnavailable] when no node
+// is known then. Calls wait by themselves, and for the first nodes alone; it is
+// for whoever wants to see all.
 func (d *Dir) Resolve(ctx context.Context) error {
-	_, end, err := d.begin(ctx)
-	if err == nil {
-		end()
+	ctx, end, err := d.begin(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	defer end()
+	select {
+	case <-d.looked:
+	case <-ctx.Done(): // some names are still unknown
+	}
+	return nil
 }
