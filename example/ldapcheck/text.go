@@ -104,6 +104,8 @@ func summary(r *Report) string {
 	switch {
 	case r.Status == statusUnreachable:
 		return "No node can be connected to."
+	case r.Status == statusProblems && len(r.Nodes) == 1:
+		return "Not all is well with the one node" + about + ": see above."
 	case r.Status == statusProblems:
 		return fmt.Sprintf("Of %d nodes, not all work or agree%s: see above.", len(r.Nodes), about)
 	case len(r.Nodes) == 1:
