@@ -137,6 +137,13 @@ func (v *visit) find(ctx context.Context) {
 	v.add(s, err)
 }
 
+// How the verdict on a password begins.
+const (
+	accepted  = "accepted"
+	refused   = "refused"
+	noVerdict = "no verdict"
+)
+
 // verify binds once.
 func (v *visit) verify(ctx context.Context) {
 	ctx, t := trace(ctx)
@@ -146,15 +153,15 @@ func (v *visit) verify(ctx context.Context) {
 	switch {
 	case err == nil:
 		v.entry = &e
-		s.Detail = "accepted" + notice(e.Notice)
+		s.Detail = accepted + notice(e.Notice)
 	case errors.As(err, &state) && state.PasswordRight:
-		err = fmt.Errorf("refused, and the password is right: %s (%s)", state.State, state.Detail)
+		err = fmt.Errorf(refused+", and the password is right: %s (%s)", state.State, state.Detail)
 	case errors.As(err, &state):
-		err = fmt.Errorf("refused, whatever the password: %s (%s)", state.State, state.Detail)
+		err = fmt.Errorf(refused+", whatever the password: %s (%s)", state.State, state.Detail)
 	case errors.Is(err, directory.ErrBadCredentials):
-		err = errors.New("refused: wrong password")
+		err = errors.New(refused + ": wrong password")
 	default:
-		err = fmt.Errorf("no verdict: %s", v.reason(err))
+		err = fmt.Errorf(noVerdict+": %s", v.reason(err))
 	}
 	v.add(s, err)
 	if v.node.Password = s.Detail; err != nil {

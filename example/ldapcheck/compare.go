@@ -93,10 +93,9 @@ func (c *comparison) entries() {
 // passwords compares what became of the password, where it was tried on more
 // than one node.
 func (c *comparison) passwords() {
-	tried := c.names(func(n *Node) bool { return n.Password != "" })
-	right := c.names(func(n *Node) bool { return strings.HasPrefix(n.Password, "accepted") })
-	if len(right) > 0 && len(right) < len(tried) {
-		wrong := slices.DeleteFunc(tried, func(n string) bool { return slices.Contains(right, n) })
+	right := c.names(func(n *Node) bool { return strings.HasPrefix(n.Password, accepted) })
+	wrong := c.names(func(n *Node) bool { return strings.HasPrefix(n.Password, refused) })
+	if len(right) > 0 && len(wrong) > 0 {
 		c.add(Finding{Kind: "password-differs", Nodes: wrong,
 			Text:       fmt.Sprintf("%s the password, and %s it", verb(right, "accepts", "accept"), verb(wrong, "refuses", "refuse")),
 			Suggestion: "a change of the password has not reached all nodes, or one has locked the account on its own: check the replication"})

@@ -23,6 +23,14 @@ func (c *comparison) someHave() bool {
 
 // remedy returns what to do about a step that failed.
 func (c *comparison) remedy(n *Node, s Step) string {
+	switch {
+	case s.Name != "connect" && (strings.Contains(s.Error, "deadline exceeded") || strings.Contains(s.Error, "no answer")):
+		return "the server accepts connections and does not answer: it hangs, or is busy beyond its means. Meanwhile gatehouse uses the next node, and takes this one back by itself"
+	case strings.HasPrefix(s.Error, noVerdict):
+		return "the server did not say whether the password is right: gatehouse answers 503 to that and counts nothing. Look at the log of this node"
+	case n.missing:
+		s.Name = "user"
+	}
 	switch s.Name {
 	case "connect":
 		return "is the server up, and do firewalls let this machine through to " + n.Address + "? Meanwhile gatehouse uses the next node, and takes this one back by itself"

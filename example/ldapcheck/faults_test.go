@@ -288,3 +288,37 @@ func TestHelpTellsTheStatuses(t *testing.T) {
 		}
 	}
 }
+
+// What no verdict, a hang and a missing user are taken for.
+func TestWhatIsMadeOfFailures(t *testing.T) {
+	failed := func(step, text string) Node {
+		return Node{Name: "b", Password: text, Steps: []Step{{Name: step, Error: text}}}
+	}
+	missing := failed("groups", "no such user, or a disabled one")
+	missing.missing = true
+	for _, tt := range []struct {
+		name string
+		b    Node
+		kind string // among what is found
+		want string // in its suggestion
+		not  string // no finding of that kind
+	}{
+		{"no verdict is no refusal", failed("password", noVerdict+": result 51"), "password", "503", "password-differs"},
+		{"a refusal is one", failed("password", refused+": wrong password"), "password-differs", "replication", "balanced"},
+		{"a server that hangs", failed("server", "context deadline exceeded"), "server", "hangs", "connect"},
+		{"groups that are read in vain for too long", failed("groups", "context deadline exceeded"), "groups", "hangs", "connect"},
+		{"a user who is not there, seen with the groups", missing, "groups", "spelling", "connect"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := options{user: "fred"}
+			o.ldap.Template = "uid=%s,dc=example,dc=org"
+			found := compare([]Node{{Name: "a", Password: accepted}, tt.b}, o)
+			if i := slices.IndexFunc(found, func(f Finding) bool { return f.Kind == tt.kind }); i < 0 || !strings.Contains(found[i].Suggestion, tt.want) {
+				t.Errorf("found %+v, want %s with %q", found, tt.kind, tt.want)
+			}
+			if slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == tt.not }) {
+				t.Errorf("found %+v, want no %s", found, tt.not)
+			}
+		})
+	}
+}
