@@ -167,7 +167,7 @@ func mustServeOnly(t *testing.T, d *ldapdir.Dir) {
 	}
 }
 
-// A call that is on a node when this leaves the DNS is not cut off.
+// Calls that are on a node when this leaves the DNS are not cut off.
 func TestCallsOnANodeThatDisappears(t *testing.T) {
 	s := serve(t, ldapserver.Config{})
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.URL(), "ldap://"))
@@ -180,23 +180,39 @@ func TestCallsOnANodeThatDisappears(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.SetFault(ldapserver.Fault{Silent: true})
-	before := s.Stats()
-	verified := make(chan error, 1)
+	before, ends := s.Stats(), make(chan error, 2)
 	go func() {
 		_, err := d.Verify(t.Context(), e, "geheim")
-		verified <- err
+		ends <- err
+	}()
+	go func() {
+		_, err := d.Find(t.Context(), "ann")
+		ends <- err
 	}()
 	eventually(t, func() error {
-		if s.Stats() == before {
-			return errors.New("the bind is still to come")
+		if now := s.Stats(); now.Binds == before.Binds || now.Searches == before.Searches {
+			return errors.New("bind or search is still to come")
 		}
 		return nil
 	})
 	ns.restart(addresses("ldap.test", "127.0.1.9")...)
 	mustHave(t, d, "127.0.1.9")
+	time.Sleep(50 * time.Millisecond) // a connection would be closed by now
 	s.SetFault(ldapserver.Fault{})
-	if err := <-verified; err != nil {
-		t.Error(err)
+	for range 2 {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	began := time.Now()
+	eventually(t, func() error {
+		if open := s.Stats().Open; open > 0 {
+			return fmt.Errorf("%d connections to the node that is gone", open)
+		}
+		return nil
+	})
+	if took := time.Since(began); took > 2*time.Second { // a call may take five
+		t.Errorf("connections are closed %v after their calls", took)
 	}
 }
 
