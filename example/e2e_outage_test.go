@@ -113,7 +113,7 @@ func outageCostsOneWait(t *testing.T, p *program) {
 			p.w.slapd.Cont()
 		}
 	}()
-	p.unavailable(t, credentials(user, "pw-"+user))
+	p.besideTheOneThatWaits(t, user, cookie)
 	var logins, cookies []time.Duration
 	for began := time.Now(); time.Since(began) < 2*ldapTimeout; time.Sleep(50 * time.Millisecond) {
 		begun := time.Now()
@@ -133,6 +133,35 @@ func outageCostsOneWait(t *testing.T, p *program) {
 			return
 		} else if time.Since(began) > 10*time.Second {
 			t.Fatalf("%d files are open, before the outage %d", now, before)
+		}
+	}
+}
+
+// besideTheOneThatWaits makes the login that finds out, and requests with a
+// cookie while it waits.
+func (p *program) besideTheOneThatWaits(t *testing.T, user, cookie string) {
+	t.Helper()
+	first, began := make(chan error, 1), time.Now()
+	go func() {
+		a, err := p.try(credentials(user, "pw-"+user))
+		if took := time.Since(began); err == nil && (a.status != 503 || took > ldapTimeout+time.Second) {
+			err = fmt.Errorf("status %d after %v", a.status, took)
+		}
+		first <- err
+	}()
+	var cookies []time.Duration
+	for {
+		begun := time.Now()
+		p.stillLoggedIn(t, cookie)
+		cookies = append(cookies, time.Since(begun))
+		select {
+		case err := <-first:
+			if err != nil {
+				t.Errorf("the first login: %v", err)
+			}
+			quick(t, "four requests with a cookie beside it", cookies)
+			return
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
