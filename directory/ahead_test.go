@@ -75,3 +75,26 @@ func TestReadAheadOfAWrongPassword(t *testing.T) {
 		}
 	})
 }
+
+// A wrong password changes nothing by what is read ahead: neither whose the
+// name is nor what the directory said about the right one.
+func TestReadAheadDecidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, f := newTest(t, Config{})
+		known := Entry{ID: "id-1", Name: "fred", Node: "n1", Notice: PasswordNotice{Expired: true, GraceLogins: 3}}
+		if _, err := d.Login(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func(f *fake) { f.reads = 0 })
+		d.ReadAhead(t.Context(), Entry{ID: "id-2", Name: "fred", Node: "n1"})
+		synctest.Wait()
+		if _, reads := f.counts(); reads != 0 {
+			t.Errorf("%d reads ahead of another entry", reads)
+		}
+		d.ReadAhead(t.Context(), Entry{ID: "id-1", Name: "fred", Node: "n1"})
+		synctest.Wait()
+		if u, err := d.User(t.Context(), "fred", "id-1"); err != nil || u.Notice != known.Notice {
+			t.Errorf("%+v, %v", u, err)
+		}
+	})
+}

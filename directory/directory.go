@@ -189,6 +189,8 @@ func (d *Directory) elsewhere(ctx context.Context, name, node string, gone error
 		return Entry{Node: node}, verdict(err, ErrUnavailable)
 	case time.Since(g.Unheard) < d.config.Hold:
 		return Entry{Node: node}, errDisputed
+	case !g.Preferred && !d.prefers(node) && g.Node != k.origin && node != k.origin:
+		return Entry{Node: node}, errDisputed // laggards alone have spoken
 	}
 	return Entry{Node: node}, gone
 }

@@ -51,7 +51,8 @@ func (d *Directory) Login(ctx context.Context, e Entry, need ...string) (*User, 
 func (d *Directory) ReadAhead(ctx context.Context, e Entry, need ...string) (login func(context.Context, Entry) (*User, error)) {
 	var ahead *flight
 	_, incomplete := complete(e)
-	if incomplete == nil && e.Node != "" && d.cached(e.Name) != nil && d.spare(e, need) == nil {
+	s := d.cached(e.Name)
+	if incomplete == nil && e.Node != "" && s != nil && s.known.Load().user.ID == e.ID && d.spare(e, need) == nil {
 		ahead, _ = d.join(ctx, e.Name, &e, need)
 	}
 	return func(ctx context.Context, verified Entry) (*User, error) {

@@ -74,7 +74,7 @@ func (d *Directory) start(ctx context.Context, s *slot, e *Entry, need []string)
 		began := time.Now()
 		out := d.read(ctx, s, e, need)
 		f.took = time.Since(began)
-		d.land(s, f, out, e != nil)
+		d.land(s, f, out)
 	})
 	return f
 }
@@ -181,14 +181,14 @@ func (d *Directory) prefers(node string) bool {
 
 // land ends a read: it keeps what was read, wakes who waits, and tells who
 // has lost something.
-func (d *Directory) land(s *slot, f *flight, out outcome, login bool) {
+func (d *Directory) land(s *slot, f *flight, out outcome) {
 	d.mu.Lock()
 	now := time.Now()
 	s.flight = nil
 	last, kept, was := s.known.Load(), !s.gone, d.held[s]
 	if k := out.known; k != nil {
-		if last != nil && last.user.ID == k.user.ID && !login {
-			k.user = k.user.noting(last.user.Notice) // a search is told nothing about the password
+		if last != nil && last.user.ID == k.user.ID {
+			k.user = k.user.noting(last.user.Notice) // a read is told nothing about the password
 		}
 		s.known.Store(k)
 		if kept {

@@ -84,6 +84,7 @@ func TestVotes(t *testing.T) {
 		{"known, and gone on two nodes: gone", "login=a,b,c n1=gone n2=gone find=gone"},
 		{"known, gone on the node in use, others were well a moment ago: unknown", "login=a,b,c n1=gone n2=down n3=down find=unknown 15m find=gone"},
 		{"known, gone on the node in use, another hangs: unknown", "login=a,b,c n1=gone n2=hangs find=unknown"},
+		{"known, gone on two laggards, preferred node and origin long down: unknown", "login=a,b,c n1=down n2=gone n3=gone 16m find=unknown"},
 		{"nobody who was ever known: gone", "n1=gone find=gone asked="},
 		// nothing known, and a login that needs a group
 		{"one node's yes is enough", "n2=a n3=a login/b=a,b,c asked=n1 held="},

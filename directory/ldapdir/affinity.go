@@ -102,10 +102,11 @@ func (d *Dir) choose(ctx context.Context) {
 		d.mu.Unlock()
 		return
 	}
-	d.current = d.nodes[i]
+	next := d.nodes[i]
+	d.current = next
 	d.mu.Unlock()
 	if old != nil {
-		d.moved(ctx, "failover", old, d.nodes[i])
+		d.moved(ctx, "failover", old, next)
 	}
 }
 

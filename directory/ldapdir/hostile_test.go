@@ -351,3 +351,17 @@ func TestFirstYesIsTested(t *testing.T) {
 	})
 	binds("geheim", nil, 2)
 }
+
+// The entry of a DN template is read with the rights of its owner, also by the
+// first login, after which the node is put to the test.
+func TestFirstYesWithATemplate(t *testing.T) {
+	s := serve(t, ldapserver.Config{DenyAnonymous: true})
+	d := openFresh(t, ldapdir.Config{URLs: []string{s.URL()}, UserDNTemplate: "uid=%s,ou=people,dc=example,dc=org", Schema: "openldap"})
+	ann, err := d.Find(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := d.Verify(t.Context(), ann, "geheim"); err != nil || e.Name != "ann" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

@@ -88,15 +88,15 @@ func (d *Dir) nobodyDN() string {
 func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, password string) (sent bool, err error) {
 	return n.binds.useAt(part, e.Node, func(c *conn) (sent, keep bool, err error) {
 		b := d.bindPerson(whole, n, c, *e, password)
-		if b.verdict == nil {
-			b.verdict = d.vet(whole, n, e.DN, c)
-		}
 		if b.verdict != nil {
 			// After a refusal the connection is nobody's. After a success that
 			// is none the server may have restricted it.
 			return b.sent, !b.taken && errors.Is(b.verdict, directory.ErrBadCredentials), b.verdict
 		}
 		if d.config.UserDNTemplate == "" || e.Node != "" || e.ID == "" {
+			if err := d.vet(whole, n, e.DN, c); err != nil {
+				return true, false, err
+			}
 			if !n.is(e.Node) {
 				e.Node, e.Attributes = n.nameOf(c.backend), nil // another node has read these
 			}
@@ -106,6 +106,9 @@ func (d *Dir) verify(part, whole context.Context, n *node, e *directory.Entry, p
 		read, err := d.read(whole, n, e.DN, c.read)
 		if err == nil {
 			err = verdictOnSuccess(read, b.said)
+		}
+		if err == nil { // the connection is nobody's after it, so not before the reading
+			err = d.vet(whole, n, e.DN, c)
 		}
 		if err != nil {
 			return true, false, err
