@@ -107,7 +107,15 @@ func TestDNSHangsAtTheStart(t *testing.T) {
 		mustBeUnavailable(t, "while DNS hangs", err)
 		return nil
 	})
+	asked := ns.asked.Load()
+	config.Resolver = ns.resolver() // one asks but once at a time
 	other := openFresh(t, config)
+	eventually(t, func() error {
+		if ns.asked.Load() == asked {
+			return errors.New("it does not ask yet")
+		}
+		return nil
+	})
 	within("Close", 500*time.Millisecond, other.Close)
 	if err := ns.run.Cont(); err != nil {
 		t.Fatal(err)
