@@ -124,6 +124,19 @@ func (d *Dir) failBack(ctx context.Context) {
 	d.current = next
 	d.mu.Unlock()
 	d.moved(ctx, "failback", old, next)
+	d.wg.Go(func() { d.leave(old) })
+}
+
+// leave closes the connections to a node that waits again, or each failover
+// would leave some there for good. Logins that began on it end on it first.
+func (d *Dir) leave(n *node) {
+	select {
+	case <-time.After(d.config.Timeout):
+	case <-d.base.Done():
+	}
+	if _, current := d.list(); n != current {
+		n.reset()
+	}
 }
 
 // moved tells that another node is in use.
@@ -216,7 +229,7 @@ func (d *Dir) lost(ctx context.Context, n *node, err error) {
 	d.log.Warn("directory node does not answer", "server", n.name, "error", err)
 	n.vetted.Store(false) // another server may be there when it comes back
 	if errors.Is(err, context.DeadlineExceeded) {
-		n.hung()
+		n.reset() // each connection would cost somebody the same wait again
 	}
 	d.choose(ctx)
 	d.kick()

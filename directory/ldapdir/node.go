@@ -95,9 +95,8 @@ func (n *node) searchOver(ctx context.Context, request *ldap.SearchRequest) (*ld
 	}
 }
 
-// hung throws away all connections to a server that did not answer in time:
-// each of them would cost somebody the same wait again.
-func (n *node) hung() {
+// reset takes all connections out of use. They end when their calls have.
+func (n *node) reset() {
 	n.searches.reset()
 	n.binds.reset()
 }

@@ -196,3 +196,46 @@ func TestSecondServerTakesOver(t *testing.T) {
 		})
 	}
 }
+
+// A failover opens connections to the second server. When the first one has
+// been well for a while, they are closed: everything is as before.
+func TestNothingIsLeftAtTheSecondServer(t *testing.T) {
+	c := slapdtest.Config{Users: 20, Groups: 2}
+	nodes := slapdtest.StartNodes(t, c, c)
+	first, second := nodes[0], nodes[1]
+	d := open(t, ldapdir.Config{
+		URLs: []string{first.TLSURL(), second.TLSURL()}, RootCAs: first.Roots(),
+		Timeout: time.Second, CoolDown: 100 * time.Millisecond, FailBack: 300 * time.Millisecond,
+	})
+	before := second.Counts().Current // that of the count
+	if good, _, err := crowd(t.Context(), d, first.Names()); good != len(first.Names()) {
+		t.Fatalf("%d logins, %v", good, err)
+	}
+	goroutines, files := runtime.NumGoroutine(), descriptors(t, ownFiles)
+	for range 2 {
+		first.Stop()
+		for range 2 {
+			if _, _, err := crowd(t.Context(), d, first.Names()); err != nil {
+				t.Errorf("an outage was taken for a verdict: %v", err)
+			}
+		}
+		if second.Counts().Current == before {
+			t.Fatal("no connection to the second server")
+		}
+		first.Cont()
+		eventually(t, func() error {
+			e, _, err := login(t.Context(), d, "u00001", "pw-u00001")
+			if err == nil && e.Node != first.TLSURL() {
+				return errors.New("still the second server")
+			}
+			return err
+		})
+		eventually(t, func() error {
+			at, g, f := second.Counts().Current, runtime.NumGoroutine(), descriptors(t, ownFiles)
+			if at != before || g > goroutines || f > files {
+				return fmt.Errorf("%d connections to the second server, %d goroutines, %d files, before %d, %d, %d", at, g, f, before, goroutines, files)
+			}
+			return nil
+		})
+	}
+}
