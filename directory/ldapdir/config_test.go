@@ -42,7 +42,7 @@ func urlFaults() []faultRow {
 		{"colon behind the port", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://127.0.0.1:35011:"} }), []string{`"ldap://127.0.0.1:35011:": the port is not a number`}},
 		{"colon without a port", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1:"} }), []string{"the port is not a number"}},
 		{"two ports", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:636:636"} }), []string{"the port is not a number"}},
-		{"port that is a word", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1:ldap"} }), []string{`"ldap://dc1:ldap": invalid port`}},
+		{"port that is a word", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://dc1:ldap"} }), []string{"number 1: the port is not a number"}},
 		{"port 0", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:0"} }), []string{"between 1 and 65535"}},
 		{"port 65536", good(func(c *ldapdir.Config) { c.URLs = []string{"ldaps://dc1:65536"} }), []string{"between 1 and 65535"}},
 		{"IPv6 without brackets", good(func(c *ldapdir.Config) { c.URLs = []string{"ldap://2001:db8::1"} }), []string{"needs brackets"}},

@@ -125,6 +125,9 @@ func TestNoErrorShowsAPasswordInAURL(t *testing.T) {
 	for _, url := range []string{
 		"ldap://cn=admin:" + canary + "@127.0.0.1:389", "ldaps://" + canary + "@dc1", canary + "@dc1", "ldap://a:" + canary + "@b@dc1",
 		"ldap://127.0.0.1/??sub??x-bindpw=" + canary, "ldap://u:" + canary + "@dc1:%zz", "ldap://u:" + canary + "@dc1 :1",
+		// What ends the host in a password that is not escaped.
+		"ldap://u:" + canary + "/x@dc1", "ldap://u:" + canary + "?x@dc1", "ldap://u:" + canary + "#x@dc1", "ldap://u:x?" + canary + "@dc1",
+		"ldap://u:" + canary, "ldap:u:" + canary, "ldap://dc1/" + canary, "ldap://dc1#" + canary, "ldap://dc1:1/?" + canary,
 	} {
 		_, err := ldapdir.New(good(func(c *ldapdir.Config) { c.URLs = []string{url} }))
 		if err == nil {

@@ -39,7 +39,7 @@ func (c Config) servers() ([]server, []error) {
 			err = errors.New("is there twice")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs %q: %w", shownURL(raw), err))
+			errs = append(errs, fmt.Errorf("ldapdir: Config.URLs%s: %w", shownURL(i, raw), err))
 			continue
 		}
 		if !c.SpreadByHost {
@@ -50,22 +50,15 @@ func (c Config) servers() ([]server, []error) {
 	return all, errs
 }
 
-// shownURL returns a URL without what may be a password in it: before the host,
-// or in an extension behind it (RFC 4516 section 2).
-func shownURL(raw string) string {
-	raw, query, found := strings.Cut(raw, "?")
-	if found && query != "" {
-		raw += "?" + hidden
+// shownURL returns which one of the URLs it is: scheme and host where they can be
+// told, else its number. All other parts may be, or hold, a password, and where
+// the URL does not parse, so may any.
+func shownURL(i int, raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return fmt.Sprintf(", number %d", i+1)
 	}
-	i := strings.LastIndexByte(raw, '@')
-	if i < 0 {
-		return raw
-	}
-	scheme, _, ok := strings.Cut(raw[:i], "://")
-	if !ok {
-		return hidden + raw[i:]
-	}
-	return scheme + "://" + hidden + raw[i:]
+	return fmt.Sprintf(" %q", u.Scheme+"://"+u.Host)
 }
 
 // checkDomain returns the faults of Domain and Site.
@@ -143,12 +136,12 @@ func (c Config) tlsFor(name string) *tls.Config {
 // known to be one.
 func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
-	if bad := (*url.Error)(nil); errors.As(err, &bad) {
-		return nil, bad.Err // the rest of it repeats the URL
-	}
 	switch {
+	// The error itself quotes the URL, of which any part may be a password.
+	case err != nil && strings.Contains(err.Error(), "invalid port"):
+		return nil, errors.New("the port is not a number")
 	case err != nil:
-		return nil, err
+		return nil, errors.New("is no URL; for example ldaps://dc1.example.org:636")
 	case u.Scheme != "ldap" && u.Scheme != "ldaps":
 		return nil, errors.New("the scheme is neither ldaps nor ldap")
 	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
