@@ -37,6 +37,7 @@ func newPeople(base string) (*ldapserver.Server, error) {
 // entries returns people and their groups below base.
 func entries(base string) []ldapserver.Entry {
 	list := []ldapserver.Entry{
+		{DN: base, Attributes: map[string][]string{"objectClass": {classOf(base)}}},
 		{DN: "ou=people," + base, Attributes: map[string][]string{"objectClass": {"organizationalUnit"}}},
 		{DN: "ou=groups," + base, Attributes: map[string][]string{"objectClass": {"organizationalUnit"}}},
 	}
@@ -65,6 +66,20 @@ func entries(base string) []ldapserver.Entry {
 		}})
 	}
 	return list
+}
+
+// classOf returns the object class of the entry at base, by what it is named.
+func classOf(base string) string {
+	attribute, _, _ := strings.Cut(base, "=")
+	switch strings.ToLower(strings.TrimSpace(attribute)) {
+	case "dc":
+		return "domain"
+	case "o":
+		return "organization"
+	case "ou":
+		return "organizationalUnit"
+	}
+	return "top"
 }
 
 // printPeople tells a newcomer who can log in, and where the directory is:

@@ -61,20 +61,41 @@ func (d *Dir) inspect(ctx context.Context, n *node, seen *Inspection) error {
 	// GeneralizedTime, as Active Directory writes it: 20260102030405.0Z.
 	seen.Clock, _ = time.Parse("20060102150405.0Z", root.GetEqualFoldAttributeValue("currentTime"))
 	for _, base := range d.bases() {
-		request := d.request(ctx, base, "(objectClass=*)", []string{"contextCSN"})
-		request.Scope = ldap.ScopeBaseObject
-		result, err := d.search(ctx, n, request, c.read)
-		if searched := base == d.config.UserBaseDN || base == d.config.GroupBaseDN; err != nil && (searched || lost(err)) {
+		changes, err := d.changes(ctx, n, c, base)
+		if err != nil {
 			return err
 		}
-		// A login needs to search below a base, not to read it.
-		for _, e := range result.Entries {
-			if csn := e.GetEqualFoldAttributeValues("contextCSN"); len(csn) > 0 {
-				seen.Changes = csn // the suffix has it alone
-			}
+		if len(changes) > 0 {
+			seen.Changes = changes // the suffix has it alone
 		}
 	}
 	return nil
+}
+
+// changes returns contextCSN of the base; none where its entry may not be read
+// or is not there. That is no failure: a login searches below it alone.
+func (d *Dir) changes(ctx context.Context, n *node, c *conn, base string) (all []string, err error) {
+	request := d.request(ctx, base, "(objectClass=*)", []string{"contextCSN"})
+	request.Scope = ldap.ScopeBaseObject
+	result, err := d.search(ctx, n, request, func(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+		result, err := c.read(ctx, r)
+		if !hasCode(err, ldap.LDAPResultNoSuchObject) && !hasCode(err, ldap.LDAPResultInsufficientAccessRights) {
+			return result, err
+		}
+		below := *r
+		below.Scope, below.SizeLimit, below.Attributes = ldap.ScopeWholeSubtree, 1, []string{"1.1"}
+		if _, e := c.read(ctx, &below); e != nil && !hasCode(e, ldap.LDAPResultSizeLimitExceeded) {
+			return nil, err
+		}
+		return &ldap.SearchResult{}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range result.Entries {
+		all = append(all, e.GetEqualFoldAttributeValues("contextCSN")...)
+	}
+	return all, nil
 }
 
 // bases returns where the service searches; none where it may not.
@@ -83,10 +104,9 @@ func (d *Dir) bases() (all []string) {
 	if c.UserDNTemplate != "" && c.BindDN == "" {
 		return nil
 	}
-	for _, base := range []string{c.BaseDN, c.UserBaseDN, c.GroupBaseDN} {
-		if base != "" && !slices.Contains(all, base) {
-			all = append(all, base)
-		}
+	all = []string{c.GroupBaseDN}
+	if c.UserDNTemplate == "" && c.UserBaseDN != c.GroupBaseDN {
+		all = append(all, c.UserBaseDN)
 	}
 	return all
 }

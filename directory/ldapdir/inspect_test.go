@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/internal/ldapserver"
 	"github.com/seed-244866eb/gatehouse/internal/sambatest"
 	"github.com/seed-244866eb/gatehouse/internal/slapdtest"
 )
@@ -114,4 +115,64 @@ func TestInspectionThatFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestInspectionOfABaseThatMayNotBeRead: access rights that refuse the entry of
+// the base, and let a search below it through.
+func TestInspectionOfABaseThatMayNotBeRead(t *testing.T) {
+	s, err := ldapserver.New(ldapserver.Config{Entries: []ldapserver.Entry{
+		{DN: "dc=example,dc=org", Attributes: map[string][]string{"objectClass": {"domain"}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, BaseDN: "dc=example,dc=org"})
+	for _, tt := range []struct {
+		name  string
+		code  byte
+		from  int64 // the message: 1 is the rootDSE, 2 the base, 3 what is below
+		to    int64
+		fails bool
+	}{
+		{"result 32", 32, 2, 2, false},
+		{"result 50", 50, 2, 2, false},
+		{"result 50 below it as well", 50, 2, 3, true},
+		{"a server that is busy", 51, 2, 2, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.SetFault(ldapserver.Fault{Answer: func(op ldapserver.Op, id int64) []byte {
+				if id < tt.from || id > tt.to {
+					return nil
+				}
+				// RFC 4511 section 4.5.2: SearchResultDone.
+				return []byte{0x30, 12, 2, 1, byte(id), 0x65, 7, 10, 1, tt.code, 4, 0, 4, 0}
+			}})
+			ctx, operations := traced(t.Context())
+			_, err := d.Inspect(ctx, d.Nodes()[0].Name)
+			last := (*operations)[len(*operations)-1]
+			if (err != nil) != tt.fails || (last.Err != nil) != tt.fails || last.Kind != "read" {
+				t.Errorf("error %v, last operation %+v", err, last)
+			}
+		})
+	}
+}
+
+// TestInspectionAsksBasesThatAreSearched: BaseDN is only where the others are
+// not.
+func TestInspectionAsksBasesThatAreSearched(t *testing.T) {
+	s := slapdtest.Start(t, slapdtest.Config{})
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, BaseDN: "dc=nowhere", UserBaseDN: slapdtest.PeopleDN, GroupBaseDN: slapdtest.BaseDN})
+	ctx, operations := traced(t.Context())
+	if _, err := d.Inspect(ctx, d.Nodes()[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range *operations {
+		if o.Err != nil || o.BaseDN == "dc=nowhere" {
+			t.Errorf("operation %+v", o)
+		}
+	}
 }
