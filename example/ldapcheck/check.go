@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-244866eb/gatehouse/directory"
 	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
 
 // looks is how many connections are opened to each node: behind a load balancer
@@ -19,7 +20,8 @@ const looks = 3
 // A checker takes the steps on every node.
 type checker struct {
 	options
-	dir *ldapdir.Dir
+	dir  *ldapdir.Dir
+	over func() error // why the whole check has ended; nil: it has not
 }
 
 // A visit is the work on one node.
@@ -33,6 +35,7 @@ type visit struct {
 // check asks all nodes at once, as far as nothing can come to harm by it, and
 // compares what they said.
 func (c *checker) check(ctx context.Context) *Report {
+	c.over = func() error { return over(ctx) }
 	r := &Report{User: c.user, Nodes: []Node{}, Findings: []Finding{}}
 	resolved := c.dir.Resolve(ctx)
 	states := c.dir.Nodes()
@@ -50,10 +53,40 @@ func (c *checker) check(ctx context.Context) *Report {
 			r.Nodes[i].Balanced = s.Balanced
 		}
 	}
-	r.Findings = append(r.Findings, c.unresolved(r.Nodes, resolved)...)
+	if err := c.over(); err != nil {
+		r.Findings = append(r.Findings, c.unfinished(err))
+	} else {
+		r.Findings = append(r.Findings, c.unresolved(r.Nodes, resolved)...)
+	}
 	r.Findings = append(r.Findings, compare(r.Nodes, c.options)...)
 	r.Status = status(r)
 	return r
+}
+
+// over returns why ctx has ended. A connection may notice its deadline a moment
+// before ctx does.
+func over(ctx context.Context) error {
+	if d, ok := ctx.Deadline(); ok && time.Until(d) <= 0 {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
+// unfinished tells that the nodes are not to blame.
+func (c *checker) unfinished(err error) Finding {
+	f := Finding{Kind: kindUnfinished, Nodes: []string{}, Text: "the check was not finished: it was interrupted", Suggestion: "run it again"}
+	if errors.Is(err, context.DeadlineExceeded) {
+		f.Text = fmt.Sprintf("the check was not finished: the %s of -timeout ran out", c.timeout)
+		f.Suggestion = "give it more time with -timeout, or each step less with -ldap-timeout"
+	}
+	return f
+}
+
+// end takes the blame from a step that failed as the whole check did.
+func (c *checker) end(s *Step) {
+	if c.over() != nil && !s.OK {
+		s.Error, s.unfinished = "not finished", true
+	}
 }
 
 // each runs f for all nodes at once: one that hangs holds up no other.
@@ -98,6 +131,7 @@ func (v *visit) add(s Step, err error) {
 	if err != nil {
 		s.Error = v.reason(err)
 	}
+	v.end(&s)
 	v.node.Steps = append(v.node.Steps, s)
 	if s.Name != "password" {
 		v.node.Milliseconds += s.Milliseconds
@@ -106,7 +140,7 @@ func (v *visit) add(s Step, err error) {
 
 // reason returns the text of err without what every line would begin with.
 func (v *visit) reason(err error) string {
-	text := strings.TrimPrefix(err.Error(), directory.ErrUnavailable.Error()+": ")
+	text := strings.TrimPrefix(cli.OneLine(err), directory.ErrUnavailable.Error()+": ")
 	return strings.TrimPrefix(text, v.node.Name+": ")
 }
 
@@ -122,10 +156,7 @@ func (v *visit) find(ctx context.Context) {
 	case err == nil:
 		v.entry = &e
 		v.node.Entry = &Entry{DN: e.DN, ID: e.ID, Name: e.Name, Disabled: e.Disabled}
-		s.Detail = fmt.Sprintf("%s, name %s, ID %s", e.DN, e.Name, e.ID)
-		if e.Disabled {
-			s.Detail += ", disabled"
-		}
+		s.Detail = v.describeUser(e)
 	case errors.Is(err, directory.ErrBadName):
 		err = errors.New("not a user name")
 	case errors.Is(err, directory.ErrNoUser) && t.entries() > 1:
@@ -135,6 +166,18 @@ func (v *visit) find(ctx context.Context) {
 		err = errors.New("no such user")
 	}
 	v.add(s, err)
+}
+
+// describeUser returns what the step shows of the user.
+func (v *visit) describeUser(e directory.Entry) string {
+	if v.ldap.Template != "" {
+		return e.DN + ", made from the template, not looked for"
+	}
+	text := fmt.Sprintf("%s, name %s, ID %s", e.DN, e.Name, e.ID)
+	if e.Disabled {
+		text += ", disabled"
+	}
+	return text
 }
 
 // How the verdict on a password begins.
@@ -165,7 +208,7 @@ func (v *visit) verify(ctx context.Context) {
 	}
 	v.add(s, err)
 	if v.node.Password = s.Detail; err != nil {
-		v.node.Password = err.Error()
+		v.node.Password = cli.OneLine(err)
 	}
 }
 
@@ -220,6 +263,9 @@ func status(r *Report) string {
 		}
 	}
 	for _, f := range r.Findings {
+		if f.Kind == kindUnfinished {
+			return statusProblems // whether a node can be reached is not known
+		}
 		if s == statusOK && !f.Warning {
 			s = statusProblems
 		}

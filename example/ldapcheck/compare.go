@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
 
 // A comparison looks for what is wrong with the nodes, and for what they
@@ -165,7 +167,7 @@ func (c *checker) unresolved(nodes []Node, err error) (all []Finding) {
 		}
 	}
 	if err != nil && len(all) == 0 {
-		all = append(all, Finding{Kind: "resolve", Nodes: []string{}, Text: "no server is known: " + err.Error(), Suggestion: suggestion})
+		all = append(all, Finding{Kind: "resolve", Nodes: []string{}, Text: "no server is known: " + cli.OneLine(err), Suggestion: suggestion})
 	}
 	return all
 }

@@ -8,7 +8,7 @@ import (
 // failures tells the steps of a node that failed.
 func (c *comparison) failures(n *Node) {
 	for _, s := range n.Steps {
-		if s.OK || s.Name == "user" && n.missing && c.someHave() {
+		if s.OK || s.unfinished || s.Name == "user" && n.missing && c.someHave() {
 			continue
 		}
 		c.add(Finding{Kind: s.Name, Nodes: []string{n.Name}, Text: n.Name + ": " + s.Name + ": " + s.Error, Suggestion: c.remedy(n, s)})
@@ -26,6 +26,8 @@ func (c *comparison) remedy(n *Node, s Step) string {
 	switch {
 	case s.Name != "connect" && (strings.Contains(s.Error, "deadline exceeded") || strings.Contains(s.Error, "no answer")):
 		return "the server accepts connections and does not answer: it hangs, or is busy beyond its means. Meanwhile gatehouse uses the next node, and takes this one back by itself"
+	case (s.Name == "server" || s.Name == "base" || s.Name == "user" || s.Name == "groups") && dropped(s.Error):
+		return "the server ended the connection in place of an answer: is it up, or in the middle of a restart? Look at its log, and at firewalls and load balancers on the way to " + n.Address
 	case strings.HasPrefix(s.Error, noVerdict):
 		return "the server did not say whether the password is right: gatehouse answers 503 to that and counts nothing. Look at the log of this node"
 	case n.missing:
@@ -50,6 +52,16 @@ func (c *comparison) remedy(n *Node, s Step) string {
 		return "the state of the account and the password are the directory's to change; the password was tried on no other node unless that was asked for"
 	}
 	return "gatehouse takes groups that cannot be read for unknown, never for none: look at the limits and access rules of this node"
+}
+
+// dropped goes by the words of go-ldap and package net.
+func dropped(text string) bool {
+	for _, w := range []string{"Network Error", "connection closed", "connection reset", "broken pipe", "EOF"} {
+		if strings.Contains(text, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // remedyTLS goes by the words of crypto/x509, whose error types do not survive

@@ -25,6 +25,9 @@ func (v *visit) inspect(ctx context.Context) {
 	case err != nil && steps[last].OK:
 		steps[last].OK, steps[last].Error = false, v.reason(err)
 	}
+	if last := len(steps) - 1; err != nil {
+		v.end(&steps[last])
+	}
 	for i, s := range steps {
 		if s.Name == "server" && s.OK {
 			steps[i].Detail = describe(first)

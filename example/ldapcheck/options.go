@@ -124,8 +124,11 @@ func (o *options) readPassword(stdin io.Reader) (err error) {
 // firstLine returns the first line of standard input. Spaces are kept: they
 // may belong to the password.
 func firstLine(stdin io.Reader) (string, error) {
-	const most = 64 << 10 // longer ones are refused unasked
-	line, err := bufio.NewReader(io.LimitReader(stdin, most)).ReadString('\n')
+	const most = 64 << 10
+	line, err := bufio.NewReader(io.LimitReader(stdin, most+1)).ReadString('\n')
+	if len(line) > most {
+		return "", errors.New("-password-stdin: the first line is longer than 64 KiB") // half a password is a wrong one
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("-password-stdin: %w", err)
 	}

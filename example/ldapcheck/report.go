@@ -21,6 +21,9 @@ const (
 	statusUnreachable = "unreachable"
 )
 
+// kindUnfinished is the finding that -timeout or a signal ended the check.
+const kindUnfinished = "unfinished"
+
 // A Node is one address of the directory and what was seen of it.
 type Node struct {
 	Name      string `json:"name"`
@@ -55,6 +58,7 @@ type Step struct {
 	Detail       string      `json:"detail,omitempty"`
 	Error        string      `json:"error,omitempty"` // set where OK is false
 	Operations   []Operation `json:"operations,omitempty"`
+	unfinished   bool        // the whole check ended meanwhile: the node is not to blame
 }
 
 // An Operation is one request to the server.
@@ -91,7 +95,7 @@ type Finding struct {
 	// Kind is a word for scripts: the name of the step that failed, or one of
 	// resolve, groups-differ, access, entry-missing, entry-disabled, entry-id,
 	// schema-differs, password-differs, behind, balanced, slow, clock, expires,
-	// issuer.
+	// issuer, unfinished.
 	Kind       string   `json:"kind"`
 	Warning    bool     `json:"warning"` // worth knowing, and no problem yet
 	Nodes      []string `json:"nodes"`   // those that it is about

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -102,6 +103,8 @@ func summary(r *Report) string {
 		about = " about " + r.User
 	}
 	switch {
+	case slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == kindUnfinished }):
+		return "The check was not finished: see above."
 	case r.Status == statusUnreachable:
 		return "No node can be connected to."
 	case r.Status == statusProblems && len(r.Nodes) == 1:

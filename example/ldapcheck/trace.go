@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-244866eb/gatehouse/directory/ldapdir"
+	"github.com/seed-244866eb/gatehouse/example/cli"
 )
 
 // serviceAccount is how a trace tells the bind of the service from that of a
@@ -83,7 +84,7 @@ func (t *tracer) steps() (all []Step) {
 		s.take(o)
 		s.OK = o.Err == nil
 		if o.Err != nil {
-			s.Error = o.Err.Error()
+			s.Error = cli.OneLine(o.Err)
 		}
 		all = append(all, s)
 	}
@@ -95,7 +96,7 @@ func (s *Step) take(o ldapdir.Operation) {
 	ms := milliseconds(o.Took)
 	shown := Operation{Kind: o.Kind, Base: o.BaseDN, Filter: o.Filter, Results: o.Results, Milliseconds: ms}
 	if o.Err != nil {
-		shown.Error = o.Err.Error()
+		shown.Error = cli.OneLine(o.Err)
 	}
 	s.Operations = append(s.Operations, shown)
 	s.Milliseconds += ms
