@@ -173,7 +173,8 @@ func TestNoNodeWorks(t *testing.T) {
 		s.set("a", serviceError{ldap.NewError(49, errors.New("invalid credentials"))})
 		s.set("b", io.EOF)
 		s.mustAsk(t, "ab")
-		time.Sleep(10*time.Minute + time.Millisecond)
+		// Pauses of up to 30 seconds would end after 601 and 631 seconds.
+		time.Sleep(10*time.Minute + 10*time.Second + time.Millisecond)
 		began := time.Now()
 		asked, err := s.call(t, "")
 		if asked != "" || err == nil || time.Since(began) > 0 {
@@ -295,6 +296,11 @@ func TestCallerInAHurry(t *testing.T) {
 			})
 		}
 		hurry()
+		// Both have kept the caller waiting. Looked at later, a node that was
+		// taken out of use would be back already.
+		if !s.nodes[0].up() || !s.nodes[1].up() {
+			t.Error("a caller in a hurry has taken a node out of use")
+		}
 		time.Sleep(2 * time.Second)
 		s.mustAsk(t, "a")
 		if got := s.taken(); !strings.HasPrefix(got, "a@") {
