@@ -62,7 +62,7 @@ func (d *Dir) inspect(ctx context.Context, n *node, seen *Inspection) error {
 	seen.Clock, _ = time.Parse("20060102150405.0Z", root.GetEqualFoldAttributeValue("currentTime"))
 	for _, base := range d.bases() {
 		changes, err := d.changes(ctx, n, c, base)
-		if err != nil {
+		if searched := base != d.config.BaseDN || base == d.config.UserBaseDN || base == d.config.GroupBaseDN; err != nil && (searched || lost(err)) {
 			return err
 		}
 		if len(changes) > 0 {
@@ -98,7 +98,8 @@ func (d *Dir) changes(ctx context.Context, n *node, c *conn, base string) (all [
 	return all, nil
 }
 
-// bases returns where the service searches; none where it may not.
+// bases returns where the service searches, and BaseDN, which may be the suffix
+// above; none where it may not.
 func (d *Dir) bases() (all []string) {
 	c := d.config
 	if c.UserDNTemplate != "" && c.BindDN == "" {
@@ -107,6 +108,9 @@ func (d *Dir) bases() (all []string) {
 	all = []string{c.GroupBaseDN}
 	if c.UserDNTemplate == "" && c.UserBaseDN != c.GroupBaseDN {
 		all = append(all, c.UserBaseDN)
+	}
+	if c.BaseDN != "" && !slices.Contains(all, c.BaseDN) {
+		all = append(all, c.BaseDN)
 	}
 	return all
 }

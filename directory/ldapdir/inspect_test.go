@@ -161,9 +161,9 @@ func TestInspectionOfABaseThatMayNotBeRead(t *testing.T) {
 	}
 }
 
-// TestInspectionAsksBasesThatAreSearched: BaseDN is only where the others are
-// not.
-func TestInspectionAsksBasesThatAreSearched(t *testing.T) {
+// TestInspectionOfABaseThatIsNotSearched: where the others are not it, nothing
+// hangs on BaseDN but the last changes.
+func TestInspectionOfABaseThatIsNotSearched(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	d := open(t, ldapdir.Config{URLs: []string{s.URL()}, BaseDN: "dc=nowhere", UserBaseDN: slapdtest.PeopleDN, GroupBaseDN: slapdtest.BaseDN})
 	ctx, operations := traced(t.Context())
@@ -171,7 +171,7 @@ func TestInspectionAsksBasesThatAreSearched(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range *operations {
-		if o.Err != nil || o.BaseDN == "dc=nowhere" {
+		if o.Err != nil && o.BaseDN != "dc=nowhere" {
 			t.Errorf("operation %+v", o)
 		}
 	}
