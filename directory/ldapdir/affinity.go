@@ -200,6 +200,12 @@ func (d *Dir) attempt(ctx context.Context, n *node, shares int, try attempt) (ag
 	defer cancel()
 	again, err = try(part, n)
 	v := judge(err, time.Since(began) >= d.config.Timeout/8)
+	// One question can take for ever while the node answers all others. It
+	// takes no node away, nor the next one by being asked there.
+	slow := v == failing && errors.Is(err, context.DeadlineExceeded) && n.answeredSince(began)
+	if slow {
+		v = unclear
+	}
 	switch {
 	case v == healthy && n.answer():
 		d.kick()
@@ -212,7 +218,7 @@ func (d *Dir) attempt(ctx context.Context, n *node, shares int, try attempt) (ag
 	}
 	// A node that has used up its share, or has failed or left the list while
 	// the call waited for it, has not answered.
-	silent := part.Err() != nil && !errors.Is(err, errSaturated) || !n.up() || errors.Is(err, errClosed)
+	silent := part.Err() != nil && !slow && !errors.Is(err, errSaturated) || !n.up() || errors.Is(err, errClosed)
 	return again && v != healthy && (v == failing || silent) && ctx.Err() == nil, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -274,6 +275,40 @@ func TestTimeIsShared(t *testing.T) {
 		if _, err := s.call(t, ""); err == nil || time.Since(began) > 8*time.Second {
 			t.Errorf("all hang: %v after %v", err, time.Since(began))
 		}
+	})
+}
+
+// A question that is slow while the node answers others takes no node away,
+// neither this one nor the next.
+func TestOneSlowQuestion(t *testing.T) {
+	inScene(t, 2, Config{Timeout: 8 * time.Second}, func(t *testing.T, s *scene) {
+		s.mustAsk(t, "a")
+		var asked string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			ctx, end, err := s.begin(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer end()
+			s.each(ctx, s.order(""), func(ctx context.Context, n *node) (bool, error) {
+				asked += s.letter(n)
+				<-ctx.Done()
+				return true, ctx.Err()
+			})
+		})
+		for range 9 {
+			time.Sleep(time.Second)
+			s.mustAsk(t, "a")
+		}
+		wg.Wait()
+		if asked != "a" || !s.nodes[0].up() || !s.nodes[1].up() {
+			t.Errorf("asked %q, up: %v, %v", asked, s.nodes[0].up(), s.nodes[1].up())
+		}
+		// One that answers nobody is another matter.
+		s.set("a", context.DeadlineExceeded)
+		s.mustAsk(t, "ab")
 	})
 }
 

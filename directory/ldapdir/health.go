@@ -67,6 +67,13 @@ func (h *health) answer() (first bool) {
 	return first
 }
 
+// answeredSince reports whether the node has answered after a time.
+func (h *health) answeredSince(t time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answered.After(t)
+}
+
 // fail takes the node out of use, and reports whether it was in use. The
 // pause is a fresh one only if the node has been well for a while: one that
 // fails again and again is left alone for longer and longer.
