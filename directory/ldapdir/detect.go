@@ -64,6 +64,9 @@ func (d *Dir) detect(ctx context.Context, n *node, run runner) (*schema, error) 
 	root := result.Entries[0]
 	kind := c.Schema
 	if kind == kindAuto {
+		if len(root.Attributes) == 0 {
+			return nil, badAnswer("the rootDSE does not show what kind of directory it is, so set Config.Schema")
+		}
 		kind = kindOf(root)
 	}
 	if root.GetEqualFoldAttributeValue("dnsHostName") != "" || root.GetEqualFoldAttributeValue("dsServiceName") != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,5 +254,20 @@ func TestShapesOf389(t *testing.T) {
 				t.Errorf("second opinion about an inactivated one: %+v, %v", g, err)
 			}
 		})
+	}
+}
+
+// A rootDSE that shows nothing tells no kind: with the names of another kind
+// everybody would be a stranger, and counted.
+func TestRootDSEThatShowsNothing(t *testing.T) {
+	s := serve(t, ldapserver.Config{RootDSE: map[string][]string{"vendorName": nil}})
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}})
+	_, err := d.Find(t.Context(), "ann")
+	mustBeUnavailable(t, "Find", err)
+	if err != nil && !strings.Contains(err.Error(), "Config.Schema") {
+		t.Errorf("Find: %v", err)
+	}
+	if _, _, err := login(t.Context(), open(t, ldapdir.Config{URLs: []string{s.URL()}, Schema: "openldap"}), "ann", "geheim"); err != nil {
+		t.Errorf("with a Schema: %v", err)
 	}
 }
