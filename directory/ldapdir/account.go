@@ -1,6 +1,7 @@
 package ldapdir
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,10 @@ type state struct {
 	is            directory.AccountState
 	passwordRight bool
 }
+
+// codeNoLogonServer is ERROR_NO_LOGON_SERVERS: a controller that holds no
+// passwords, as a read-only one may, could reach none that does.
+const codeNoLogonServer = 0x51f
 
 // stateOfCode are the states behind the sub-codes of Active Directory, which
 // are Windows error codes. It looks at the password first, and so does Samba:
@@ -87,6 +92,10 @@ func verdictOnBind(e directory.Entry, err error, said policy) error {
 	}
 	if s, ok := stateOf(e, result, diagnostic(err), said); ok {
 		return &directory.AccountError{State: s.is, PasswordRight: s.passwordRight, Detail: detail(result, err)}
+	}
+	if sub, ok := subCode(diagnostic(err)); ok && sub == codeNoLogonServer && result == ldap.LDAPResultInvalidCredentials {
+		// The 49 is of no password, and hidden.
+		return fmt.Errorf("the server could ask nobody whether the password is right: %v", err)
 	}
 	if result == ldap.LDAPResultInvalidCredentials {
 		return directory.ErrBadCredentials

@@ -20,8 +20,6 @@ const (
 	faultPasswordExpired  = 0
 	faultAccountLocked    = 1
 	faultChangeAfterReset = 2
-	faultModNotAllowed    = 3
-	faultMustSupplyOld    = 4
 	faultInsufficient     = 5
 	faultTooShort         = 6
 	faultTooYoung         = 7
