@@ -2,6 +2,7 @@ package ldapdir_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -262,6 +263,38 @@ func TestLargeEntryIsItsOwnProblem(t *testing.T) {
 			}
 		})
 		wg.Wait()
+	}
+}
+
+// Nor do several who ask for it without end.
+func TestManyLargeEntriesAreTheirOwnProblem(t *testing.T) {
+	entries := append([]ldapserver.Entry{
+		{DN: "uid=big,ou=people,dc=example,dc=org", Attributes: map[string][]string{"objectClass": {"inetOrgPerson"}, "mail": {strings.Repeat("x", 1200<<10)}}},
+	}, annEntries...)
+	s := serve(t, ldapserver.Config{Entries: entries})
+	d := open(t, ldapdir.Config{URLs: []string{s.URL()}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				d.Find(ctx, "big")
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	failed := 0
+	for range 100 {
+		time.Sleep(5 * time.Millisecond)
+		if _, err := d.Find(t.Context(), "ann"); err != nil {
+			failed++
+			t.Log(err)
+		}
+	}
+	cancel()
+	wg.Wait()
+	if failed > 0 || !d.Nodes()[0].Up {
+		t.Errorf("%d of 100 failed beside them, %+v", failed, d.Nodes()[0])
 	}
 }
 

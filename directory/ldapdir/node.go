@@ -69,7 +69,8 @@ func (n *node) search(ctx context.Context, request *ldap.SearchRequest) (*ldap.S
 
 // searchOver runs an idempotent search over a service connection, and returns
 // that if it was answered there. One that was lost is replaced and the search
-// repeated, once.
+// repeated, once; the last time alone, since what others ask can have ended the
+// connections: an answer that is too large does.
 func (n *node) searchOver(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, *conn, error) {
 	release, err := n.searches.place(ctx)
 	if err != nil {
@@ -90,9 +91,20 @@ func (n *node) searchOver(ctx context.Context, request *ldap.SearchRequest) (*ld
 		}
 		n.searches.discard(s)
 		if fresh || attempt == 1 {
-			return nil, nil, err
+			return n.searchAlone(ctx, request)
 		}
 	}
+}
+
+// searchAlone runs a search over a connection of its own.
+func (n *node) searchAlone(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, *conn, error) {
+	c, err := n.dialService(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.close()
+	result, err := c.read(ctx, request)
+	return result, c, err
 }
 
 // reset takes all connections out of use. They end when their calls have.
