@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -29,5 +30,23 @@ func TestLocalhostIsHere(t *testing.T) {
 		if got := r.endpoints(); len(got) != tt.want {
 			t.Errorf("%s: %v, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A name that has another address each time is another server each time: by
+// one name its nodes would have one voice, and the second one's no would count
+// as the first one's.
+func TestANodeIsAnAddress(t *testing.T) {
+	r := &discovery{servers: []server{{url: "ldaps://ldap.example.org:636", host: "ldap.example.org", port: "636"}, {url: "ldaps://192.0.2.9:636", host: "192.0.2.9", port: "636"}}}
+	var got []string
+	for _, ip := range []string{"192.0.2.1", "192.0.2.2"} {
+		r.addresses = map[string][]netip.Addr{"ldap.example.org": {netip.MustParseAddr(ip)}, "192.0.2.9": {netip.MustParseAddr("192.0.2.9")}}
+		for _, e := range r.endpoints() {
+			got = append(got, e.name)
+		}
+	}
+	want := []string{"ldaps://192.0.2.9:636", "ldaps://ldap.example.org:636 (192.0.2.1)", "ldaps://192.0.2.9:636", "ldaps://ldap.example.org:636 (192.0.2.2)"}
+	if !slices.Equal(got, want) {
+		t.Errorf("nodes %q, want %q", got, want)
 	}
 }

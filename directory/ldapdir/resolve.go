@@ -225,7 +225,9 @@ func (r *discovery) endpoints() []endpoint {
 				continue // "localhost" of somebody who answers for our DNS
 			}
 			e := endpoint{server: s, name: s.url, address: net.JoinHostPort(ip.String(), s.port)}
-			if len(addresses) > 1 {
+			// Also where there is one address: the name may have another one next
+			// time, which is another server with data of its own.
+			if ip.String() != s.host {
 				e.name += " (" + ip.String() + ")"
 			}
 			all = append(all, e)

@@ -53,7 +53,7 @@ func scene(t *testing.T, command []string) []string {
 			t.Fatalf("the command does not name %s: %q", ours, command)
 		}
 		command[at] = n.TLSURL()
-		names = append(names, n.TLSURL(), ours+":636", host(n.TLSURL()), fmt.Sprintf("192.0.2.%d:636", i+1), "name "+n.IP(), fmt.Sprintf("name dc%d.example.org", i+1))
+		names = append(names, n.TLSURL(), fmt.Sprintf("%s:636 (192.0.2.%d)", ours, i+1), host(n.TLSURL()), fmt.Sprintf("192.0.2.%d:636", i+1), "name "+n.IP(), fmt.Sprintf("name dc%d.example.org", i+1))
 	}
 	got := check(t, "fredpass", append(command, "-ldap-ca", nodes[0].CAFile())...)
 	if got.status != exitProblem {
